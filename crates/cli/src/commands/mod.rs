@@ -1,0 +1,4 @@
+//! A file per command: its flags and what it does.
+
+pub mod migrate;
+pub mod serve;

@@ -1,0 +1,146 @@
+//! From the configuration to a running service.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+
+use carebot_database::ambient::{Clock, Rng, SystemClock, SystemRng};
+use carebot_database::{Db, DbError, DbUrl, migrate};
+use carebot_model::authentication::IdleLimits;
+use carebot_server::ServerSettings;
+use carebot_server::edge::cookie::CookieSettings;
+use carebot_server::edge::proxy::TrustedProxies;
+use carebot_service::throttle::Limits;
+use carebot_service::{Service, Settings};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+use crate::config::{Config, Join};
+use crate::failure::{Failure, Result};
+
+/// How long the server waits for a MariaDB that does not answer when it starts.
+pub const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long it waits between two tries.
+const DATABASE_RETRY: Duration = Duration::from_secs(3);
+
+/// The processor cores this process may use.
+pub fn cores() -> NonZero<usize> {
+    std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
+}
+
+/// The threads that everything asynchronous runs on.
+pub fn runtime(workers: usize) -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers.max(1))
+        .thread_name("carebot")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the threads of the program could not be started: {error}")))
+}
+
+/// The system's clock.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The system's randomness.
+pub fn rng() -> Arc<dyn Rng> {
+    Arc::new(SystemRng)
+}
+
+/// Opens the database that is configured.
+pub async fn open(config: &Config) -> Result<Db> {
+    try_open(config).await.map_err(|error| unreachable_database(config, error))
+}
+
+async fn try_open(config: &Config) -> Result<Db, DbError> {
+    Db::open(&config.database.url, &config.database.options(cores())).await
+}
+
+/// As [`open`]; waits up to [`DATABASE_PATIENCE`] for a MariaDB that does not answer yet, as after a power cut, when
+/// everything starts at once.
+pub async fn open_patiently(config: &Config) -> Result<Db> {
+    let waits = matches!(config.database.url, DbUrl::MariaDb(_));
+    let deadline = Instant::now() + DATABASE_PATIENCE;
+    loop {
+        match try_open(config).await {
+            Ok(db) => return Ok(db),
+            Err(DbError::Unavailable(reason)) if waits && Instant::now() + DATABASE_RETRY < deadline => {
+                let left = deadline.saturating_duration_since(Instant::now()).as_secs();
+                tracing::warn!(reason, "the database does not answer; trying again for another {left} s");
+                tokio::time::sleep(DATABASE_RETRY).await;
+            }
+            Err(error) => return Err(unreachable_database(config, error)),
+        }
+    }
+}
+
+fn unreachable_database(config: &Config, error: DbError) -> Failure {
+    let failure = Failure::from(error);
+    failure.about(&format!("database {} ({})", config.database.url, config.source("database.url")))
+}
+
+/// Brings the schema up to date, or with `check_only` only looks.
+pub async fn prepare_schema(db: &Db, check_only: bool) -> Result {
+    if check_only {
+        return Ok(migrate::check(db).await?);
+    }
+    for migration in migrate::run(db, &*clock(), &*rng()).await? {
+        tracing::info!(version = migration.version, name = migration.name, "migration applied");
+    }
+    Ok(())
+}
+
+/// The use cases on an open database.
+pub async fn service(db: Db, config: &Config) -> Result<Arc<Service>> {
+    Ok(Service::start(db, clock(), rng(), service_settings(config)).await?)
+}
+
+fn service_settings(config: &Config) -> Settings {
+    let millis = |seconds: u64| i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let rows = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
+    Settings {
+        password_min_length: config.accounts.password_min_length,
+        idle: IdleLimits {
+            normal: millis(config.sessions.idle_seconds),
+            main: millis(config.sessions.main_idle_seconds),
+            remembered: millis(config.sessions.remembered_idle_seconds),
+        },
+        session_cache: Duration::from_millis(config.sessions.cache_ms),
+        session_cleanup: Duration::from_secs(config.sessions.cleanup_seconds),
+        join: match config.families.join {
+            Join::Approval => carebot_service::Join::Approval,
+            Join::Open => carebot_service::Join::Open,
+        },
+        throttle: Limits {
+            account: config.throttle.account_failures,
+            address: config.throttle.address_failures,
+            window: Duration::from_secs(config.throttle.window_seconds),
+            longest: Duration::from_secs(config.throttle.max_delay_seconds),
+        },
+        hash_concurrency: config.throttle.hash_slots(cores()),
+        row_limit: rows(config.status.row_limit),
+        newest_whole: rows(config.status.newest_whole),
+    }
+}
+
+/// What the HTTP server needs to know.
+pub fn server_settings(config: &Config) -> ServerSettings {
+    let networks = config.server.trusted_proxies.iter().map(|network| (network.address(), network.prefix()));
+    ServerSettings {
+        body_limit: config.server.body_limit_bytes,
+        body_timeout: Duration::from_secs(config.server.body_timeout_seconds),
+        header_timeout: Duration::from_secs(config.server.header_timeout_seconds),
+        grace: Duration::from_secs(config.server.shutdown_grace_seconds),
+        docs: config.docs(),
+        public_url: config.server.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        cookie: CookieSettings {
+            domain: config.cookie_domain().map(str::to_owned),
+            secure: config.cookie_secure(),
+            same_site: config.cookie_same_site().as_str(),
+        },
+        origins: config.allowed_origins(),
+        cors_max_age: Duration::from_secs(config.cors.max_age_seconds),
+        trusted_proxies: TrustedProxies(networks.collect()),
+    }
+}

@@ -1,0 +1,158 @@
+//! Emptying what was deleted.
+//!
+//! [`accounts::delete`](crate::accounts::delete) and [`families::delete`](crate::families::delete) only mark. [`step`] then
+//! removes what hangs from a marked row, at most [`STEP`] rows in a transaction, so that nobody waits for long, and the
+//! row itself last; the foreign keys' cascades catch what slipped in between. What is left is found by the mark, so an
+//! interrupted deletion goes on where it stood.
+//!
+//! # To add a table
+//! If it hangs from families or accounts, add it to the list here; a test compares the lists with the foreign keys.
+
+use carebot_model::{FamilyId, Timestamp};
+
+use crate::connector::error::DbError;
+use crate::{Db, Result, Tx, Value, params, transact};
+
+/// The most rows removed in one transaction.
+pub const STEP: u32 = 1_000;
+
+/// A table that hangs from a parent: its name, the column that refers to the parent, the columns of its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Child {
+    /// The table.
+    pub table: &'static str,
+    /// The column that refers to the parent.
+    pub column: &'static str,
+    /// The columns rows are found by within the parent.
+    pub key: &'static [&'static str],
+}
+
+const fn child(table: &'static str, column: &'static str, key: &'static [&'static str]) -> Child {
+    Child { table, column, key }
+}
+
+/// What hangs from a family.
+pub const OF_FAMILY: &[Child] = &[
+    child("home_status", "family_id", &["reported_at", "id"]),
+    child("health_status", "family_id", &["reported_at", "id"]),
+    child("active_status", "family_id", &["reported_at", "id"]),
+    child("mental_status", "family_id", &["reported_at", "id"]),
+    child("mental_reports", "family_id", &["reported_at", "id"]),
+    child("notifications", "family_id", &["created_at", "id"]),
+    child("backgrounds", "family_id", &["id"]),
+    child("members", "family_id", &["id"]),
+    child("settings", "family_id", &["family_id"]),
+];
+
+/// What hangs from an account, besides the family it owned (which is marked with it).
+pub const OF_ACCOUNT: &[Child] = &[
+    child("messages", "to_id", &["created_at", "id"]),
+    child("messages", "from_id", &["created_at", "id"]),
+    child("backgrounds", "uploader_id", &["id"]),
+    child("members", "user_id", &["id"]),
+    child("sessions", "account_id", &["id"]),
+    child("contacts", "account_id", &["account_id"]),
+];
+
+/// Removes at most [`STEP`] rows of something deleted; false if nothing deleted is left.
+///
+/// # Errors
+/// As any statement.
+pub async fn step(db: &Db) -> Result<bool> {
+    for (parent, children) in [("families", OF_FAMILY), ("accounts", OF_ACCOUNT)] {
+        let marked: Option<String> = db
+            .read()
+            .fetch_optional(
+                format!("SELECT id FROM {parent} WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT 1"),
+                vec![],
+                |row| row.get(0),
+            )
+            .await?;
+        let Some(id) = marked else { continue };
+        for child in children {
+            if remove(db, child, &id).await? > 0 {
+                return Ok(true);
+            }
+        }
+        db.execute(&format!("DELETE FROM {parent} WHERE id = ? AND deleted_at IS NOT NULL"), params![id.as_str()])
+            .await?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+async fn remove(db: &Db, child: &Child, id: &str) -> Result<usize> {
+    transact!(db, tx => {
+        let keys = first_keys(&mut tx, child, id).await?;
+        if let Some(last) = keys.last() {
+            // The rows up to the last of them, by key: one range of the index.
+            let (condition, mut values) = up_to(child.key, last);
+            values.insert(0, id.into());
+            tx.execute(format!("DELETE FROM {} WHERE {} = ? AND {condition}", child.table, child.column), values).await?;
+        }
+        Ok::<_, DbError>(keys.len())
+    })
+}
+
+async fn first_keys(tx: &mut Tx, child: &Child, id: &str) -> Result<Vec<Vec<Value>>> {
+    let columns = child.key.join(", ");
+    let width = child.key.len();
+    tx.fetch(
+        format!("SELECT {columns} FROM {} WHERE {} = ? ORDER BY {columns} LIMIT {STEP}", child.table, child.column),
+        params![id],
+        move |row| {
+            (0..width)
+                .map(|index| match row.get::<i64>(index) {
+                    Ok(number) => Ok(Value::Int(number)),
+                    Err(_) => row.get::<String>(index).map(Value::Text),
+                })
+                .collect()
+        },
+    )
+    .await
+}
+
+fn up_to(key: &[&str], last: &[Value]) -> (String, Vec<Value>) {
+    match (key, last) {
+        ([time, id], [at, number]) => {
+            (format!("{time} <= ? AND ({time} < ? OR {id} <= ?)"), vec![at.clone(), at.clone(), number.clone()])
+        }
+        _ => (format!("{} <= ?", key[0]), vec![last[0].clone()]),
+    }
+}
+
+/// How many families and accounts are marked and not yet gone.
+///
+/// # Errors
+/// As any statement.
+pub async fn backlog(tx: &mut Tx) -> Result<i64> {
+    tx.fetch_one(
+        "SELECT (SELECT COUNT(*) FROM families WHERE deleted_at IS NOT NULL) + (SELECT COUNT(*) FROM accounts WHERE deleted_at IS NOT NULL)",
+        vec![],
+        |row| row.get(0),
+    )
+    .await
+}
+
+/// When a family was marked as deleted, if it was.
+///
+/// # Errors
+/// As any statement.
+pub async fn deleted_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestamp>> {
+    tx.fetch_optional("SELECT deleted_at FROM families WHERE id = ?", params![family], |row| row.get(0))
+        .await
+        .map(Option::flatten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carebot_model::RowId;
+
+    #[test]
+    fn a_compound_key_is_cut_by_time_and_number() {
+        let (condition, values) = up_to(&["reported_at", "id"], &[Value::Int(5), Value::from(RowId(7))]);
+        assert_eq!(condition, "reported_at <= ? AND (reported_at < ? OR id <= ?)");
+        assert_eq!(values, [Value::Int(5), Value::Int(5), Value::Int(7)]);
+    }
+}

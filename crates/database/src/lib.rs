@@ -1,0 +1,51 @@
+//! The database connector of carebot: one set of functions on SQLite and MariaDB.
+//!
+//! It is a library of its own: any Rust service can open a database by URL and call the functions.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), carebot_database::DbError> {
+//! use carebot_database::{Db, Options, status};
+//! use carebot_model::access::{Action, Permit, Relation, Relations};
+//! use carebot_model::{FamilyId, status::Home};
+//!
+//! let db = Db::open(&"mariadb://carebot:secret@localhost/carebot".parse()?, &Options::default()).await?;
+//! let family = FamilyId::parse("F234567890123456").expect("an id");
+//! // The program acts for its operator, and says so.
+//! let permit = Permit::ask(Relations::of(Relation::System), Action::StatusRead, family).expect("operators may read");
+//! let newest = status::latest::<Home>(&mut db.read(), &permit).await?;
+//! # let _ = newest; Ok(()) }
+//! ```
+//!
+//! * [`connector`]: `Db`, `Tx`, `Row`, `Value`, the [`transact!`] macro, [`DbError`], migrations.
+//! * One module per noun, the same names as in every other crate: [`accounts`], [`authentication`], [`families`], [`members`], [`messages`],
+//!   [`notifications`], [`status`], [`tools`]; and [`deletion`], which empties what was deleted in bounded steps.
+//! * [`ambient`]: clock, randomness and row numbers, which come in as arguments everywhere.
+//!
+//! # To add a function
+//! Write it once in the noun's module, in the SQL that both engines understand, against `&mut Tx`; times and ids are
+//! made by the caller. Add its test to `tests/`, where every test runs on both engines.
+#![deny(missing_docs)]
+
+pub mod accounts;
+pub mod ambient;
+pub mod authentication;
+pub mod connector;
+pub mod deletion;
+pub mod families;
+pub mod listing;
+pub mod members;
+pub mod messages;
+pub mod notifications;
+pub mod status;
+pub mod tools;
+
+pub use connector::error::DbError;
+pub use connector::migrate;
+pub use connector::row::Row;
+pub use connector::tx::Tx;
+pub use connector::url::DbUrl;
+pub use connector::value::Value;
+pub use connector::{Db, Options};
+
+/// What every function of this crate returns.
+pub type Result<T, E = DbError> = std::result::Result<T, E>;

@@ -1,0 +1,167 @@
+//! Reports, generic over their kind.
+
+use carebot_model::access::Permit;
+use carebot_model::status::{RangeOn, Report, StatusKind};
+use carebot_model::wire::Order;
+use carebot_model::{FamilyId, RowId, Timestamp};
+
+use crate::connector::Append;
+use crate::listing::{Listing, Range};
+use crate::{Db, Result, Row, Tx, Value, params};
+
+/// A report to be stored.
+#[derive(Clone, Debug)]
+pub struct NewReport<K> {
+    /// Its number.
+    pub id: RowId,
+    /// When it was sensed.
+    pub reported_at: Timestamp,
+    /// When it came in.
+    pub received_at: Timestamp,
+    /// The robot's own key for it, unique in the family: the same report twice is one row.
+    pub source_key: Option<String>,
+    /// The fields.
+    pub fields: K,
+}
+
+fn row_of<K: StatusKind>(family: FamilyId, report: &NewReport<K>) -> Append {
+    let mut values: Vec<Value> =
+        params![family, report.reported_at, report.id, report.received_at, report.source_key.clone()];
+    values.extend(report.fields.values().into_iter().map(Value::from));
+    Append {
+        table: K::TABLE,
+        columns: format!("family_id, reported_at, id, received_at, source_key, {}", K::COLUMNS.join(", ")),
+        values,
+    }
+}
+
+/// Stores a report within a transaction.
+///
+/// # Errors
+/// [`DbError::Duplicate`](crate::DbError::Duplicate) of `source` if the key is there already,
+/// [`DbError::MissingParent`](crate::DbError::MissingParent) if the family is gone; else as any statement.
+pub async fn create<K: StatusKind>(tx: &mut Tx, permit: &Permit<FamilyId>, report: &NewReport<K>) -> Result<RowId> {
+    let Append { table, columns, values } = row_of(*permit.resource(), report);
+    let marks = vec!["?"; values.len()].join(",");
+    tx.execute(format!("INSERT INTO {table} ({columns}) VALUES ({marks})"), values).await?;
+    Ok(report.id)
+}
+
+/// Stores a report through the group commit, the fast way for one that nothing else must be written with.
+///
+/// # Errors
+/// As [`create`], and as [`Db::append`].
+pub async fn append<K: StatusKind>(db: &Db, permit: &Permit<FamilyId>, report: &NewReport<K>) -> Result<RowId> {
+    db.append(row_of(*permit.resource(), report)).await?;
+    Ok(report.id)
+}
+
+/// The columns of a listing: time, number, family, then the kind's own.
+fn columns<K: StatusKind>() -> String {
+    format!("s.reported_at, s.id, s.family_id, s.{}", K::COLUMNS.join(", s."))
+}
+
+/// The reports of a kind whose family still is there.
+fn live<K: StatusKind>() -> String {
+    format!("{} s JOIN families f ON f.id = s.family_id AND f.deleted_at IS NULL", K::TABLE)
+}
+
+/// Reads a report from a row of a [`listing`] of a kind whose ranges are compared with `reported_at`.
+///
+/// # Errors
+/// [`DbError::BadValue`](crate::DbError::BadValue) if a stored value is not what it must be.
+pub fn report<K: StatusKind>(row: &Row<'_>) -> Result<Report<K>> {
+    Ok(Report {
+        reported_at: row.get(0)?,
+        index: row.get(1)?,
+        family_id: row.get(2)?,
+        fields: K::read(&mut row.fields(3))?,
+    })
+}
+
+/// A family's reports of a range, page by page; for kinds whose ranges are compared with `reported_at`.
+pub fn listing<K: StatusKind>(permit: &Permit<FamilyId>, range: Range) -> Listing {
+    Listing {
+        columns: columns::<K>(),
+        from: live::<K>(),
+        filter: "s.family_id = ?",
+        values: params![*permit.resource()],
+        time: "s.reported_at",
+        id: "s.id",
+        range,
+    }
+}
+
+/// A family's reports of a closed range, in an order, the newest `limit` of them at most.
+///
+/// Kinds of a period match if the period starts or ends in the range, and are sorted by its start.
+///
+/// # Errors
+/// As any statement.
+pub async fn list<K: StatusKind>(
+    tx: &mut Tx,
+    permit: &Permit<FamilyId>,
+    range: Range,
+    order: Order,
+    limit: u32,
+) -> Result<Vec<Report<K>>> {
+    let (condition, key) = match K::RANGE {
+        RangeOn::ReportedAt => ("s.reported_at BETWEEN ? AND ?", "s.reported_at"),
+        RangeOn::Period => ("(s.start_time BETWEEN ? AND ? OR s.end_time BETWEEN ? AND ?)", "s.start_time"),
+    };
+    let mut values = params![*permit.resource(), range.start, range.end];
+    if K::RANGE == RangeOn::Period {
+        values.extend([range.start.into(), range.end.into()]);
+    }
+    values.push(limit.into());
+    let mut reports = tx
+        .fetch(
+            format!(
+                "SELECT {} FROM {} WHERE s.family_id = ? AND {condition} ORDER BY {key} DESC, s.id DESC LIMIT ?",
+                columns::<K>(),
+                live::<K>()
+            ),
+            values,
+            report::<K>,
+        )
+        .await?;
+    if order == Order::Ascending {
+        reports.reverse();
+    }
+    Ok(reports)
+}
+
+/// A family's newest report.
+///
+/// # Errors
+/// As any statement.
+pub async fn latest<K: StatusKind>(tx: &mut Tx, permit: &Permit<FamilyId>) -> Result<Option<Report<K>>> {
+    tx.fetch_optional(
+        format!(
+            "SELECT {} FROM {} WHERE s.family_id = ? ORDER BY s.reported_at DESC, s.id DESC LIMIT 1",
+            columns::<K>(),
+            live::<K>()
+        ),
+        params![*permit.resource()],
+        report::<K>,
+    )
+    .await
+}
+
+/// Deletes a family's newest report; says whether there was one.
+///
+/// # Errors
+/// As any statement.
+pub async fn delete_latest<K: StatusKind>(tx: &mut Tx, permit: &Permit<FamilyId>) -> Result<bool> {
+    let family = *permit.resource();
+    // Two who do this at once must not both find the same report.
+    tx.lock_one("SELECT id FROM families WHERE id = ?", params![family]).await?;
+    let Some(newest) = latest::<K>(tx, permit).await? else { return Ok(false) };
+    let deleted = tx
+        .execute(
+            format!("DELETE FROM {} WHERE family_id = ? AND reported_at = ? AND id = ?", K::TABLE),
+            params![family, newest.reported_at, newest.index],
+        )
+        .await?;
+    Ok(deleted == 1)
+}

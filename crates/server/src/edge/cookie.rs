@@ -1,0 +1,78 @@
+//! The session cookie.
+
+use http::{HeaderMap, HeaderValue, header};
+
+/// The attributes of the session cookie.
+#[derive(Clone, Debug)]
+pub struct CookieSettings {
+    /// `Domain`, or none for this host alone.
+    pub domain: Option<String>,
+    /// Over https only.
+    pub secure: bool,
+    /// `lax`, `none` or `strict`.
+    pub same_site: &'static str,
+}
+
+impl Default for CookieSettings {
+    fn default() -> Self {
+        Self { domain: None, secure: false, same_site: "lax" }
+    }
+}
+
+/// The token that a request carries. Read leniently: some programs send the attributes along
+/// (`session_id=..; Path=/; Secure`). Of several the last counts.
+pub fn session(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let values = cookies.flat_map(|cookie| cookie.split(';')).filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        (name.trim() == "session_id").then(|| value.trim().trim_matches('"'))
+    });
+    values.last().filter(|value| !value.is_empty())
+}
+
+impl CookieSettings {
+    /// The header that gives a browser its session.
+    pub fn set(&self, token: &str) -> Option<HeaderValue> {
+        self.header(&format!("session_id={token}"), "")
+    }
+
+    /// The header that takes it away, with the attributes it was given with.
+    pub fn clear(&self) -> Option<HeaderValue> {
+        self.header("session_id=\"\"", "; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0")
+    }
+
+    fn header(&self, pair: &str, extra: &str) -> Option<HeaderValue> {
+        let domain = self.domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
+        let secure = if self.secure { "; Secure" } else { "" };
+        let text = format!("{pair}{extra}{domain}; HttpOnly; Path=/; SameSite={}{secure}", self.same_site);
+        HeaderValue::from_str(&text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_read_with_and_without_its_attributes() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_str(text).expect("a header"));
+            session(&headers).map(str::to_owned)
+        };
+        assert_eq!(read("session_id=abc").as_deref(), Some("abc"));
+        assert_eq!(read("session_id=abc; Path=/; Domain=localhost; Secure; HttpOnly;").as_deref(), Some("abc"));
+        assert_eq!(read("a=b; session_id=\"abc\"").as_deref(), Some("abc"));
+        assert_eq!(read("session_id="), None);
+        assert_eq!(read("xsession_id=abc"), None);
+    }
+
+    #[test]
+    fn a_cookie_is_cleared_with_the_attributes_it_was_set_with() {
+        let settings = CookieSettings { domain: Some("example.com".into()), secure: true, same_site: "none" };
+        let attributes = "; Domain=example.com; HttpOnly; Path=/; SameSite=none; Secure";
+        let text = |value: Option<HeaderValue>| value.expect("a header").to_str().expect("text").to_owned();
+        assert!(text(settings.set("abc")).ends_with(attributes));
+        assert!(text(settings.clear()).ends_with(attributes));
+    }
+}

@@ -1,0 +1,141 @@
+//! The OpenAPI 3.1 document, made from the operations.
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use crate::operation::{Operation, Shape, answer_schema};
+
+/// The document of every operation of this server.
+pub fn document() -> Value {
+    let (api, _) = crate::routes::api();
+    from_operations(&api)
+}
+
+/// The document as it is served.
+pub fn document_bytes() -> Vec<u8> {
+    crate::json::to_vec(&document())
+}
+
+fn from_operations(operations: &[Operation]) -> Value {
+    let mut settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.definitions_path = "/components/schemas".into();
+    settings.meta_schema = None;
+    let mut generator = settings.into_generator();
+    let mut paths: Map<String, Value> = Map::new();
+    for operation in operations {
+        let entry = describe(operation, &mut generator);
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        if let Some(path) = path.as_object_mut() {
+            path.insert(operation.method.as_str().to_ascii_lowercase(), entry);
+        }
+    }
+    let schemas = generator.take_definitions(true);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "carebot",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The backend of a companion robot for older people living alone. Sign in with `POST /auth/login`; the session travels in the cookie `session_id`. A refusal is `{\"detail\": {type, message, ..}}`, a request that does not fit `{\"detail\": [..]}` with status 422.",
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "session_id"}},
+        },
+        // A session is never needed to be answered: who has none is refused in the contract's shape.
+        "security": [{}, {"session": []}],
+    })
+}
+
+fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) -> Value {
+    let mut parameters: Vec<Value> = operation
+        .path_parameters()
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": Operation::path_schema(name)}))
+        .collect();
+    parameters.extend(operation.parameters.iter().map(|parameter| {
+        json!({"name": parameter.name, "in": "query", "required": false, "description": parameter.description, "schema": parameter.schema})
+    }));
+    let mut responses = Map::new();
+    for (status, shapes) in &operation.answers {
+        responses.insert(status.to_string(), describe_answers(operation, *status, shapes, generator));
+    }
+    let mut entry = json!({
+        "operationId": operation_id(operation),
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "x-carebot-action": operation.action.name(),
+        "parameters": parameters,
+        "responses": responses,
+    });
+    if let (Some(body), Some(entry)) = (&operation.body, entry.as_object_mut()) {
+        entry.insert(
+            "requestBody".into(),
+            json!({"required": true, "content": {"application/json": {"schema": body(generator)}}}),
+        );
+    }
+    entry
+}
+
+fn describe_answers(
+    operation: &Operation,
+    status: u16,
+    shapes: &[Shape],
+    generator: &mut schemars::SchemaGenerator,
+) -> Value {
+    let mut texts: Vec<&str> = shapes
+        .iter()
+        .map(|shape| match shape {
+            Shape::Success { message, .. } | Shape::Refusal { message, .. } => message,
+            Shape::Invalid => "The request does not fit",
+            Shape::Raw { description, .. } => description,
+        })
+        .collect();
+    texts.dedup();
+    let media = shapes.iter().find_map(|shape| if let Shape::Raw { media, .. } = shape { Some(*media) } else { None });
+    let mut answer = json!({ "description": texts.join("; ") });
+    if media != Some("") {
+        let schema = answer_schema(shapes, status, generator);
+        answer["content"] = json!({ (media.unwrap_or("application/json")): {"schema": schema} });
+    }
+    if status < 300 && !operation.headers.is_empty() {
+        let headers = operation.headers.iter().map(|(name, description)| {
+            ((*name).to_owned(), json!({"description": description, "schema": {"type": "string", "enum": ["true"]}}))
+        });
+        answer["headers"] = Value::Object(headers.collect());
+    }
+    if matches!(status, 429 | 503) {
+        answer["headers"] = json!({"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}});
+    }
+    answer
+}
+
+fn operation_id(operation: &Operation) -> String {
+    let path = operation.path.trim_matches('/').replace(['{', '}'], "").replace(['/', '-', '.'], "_");
+    format!("{}_{}", operation.method.as_str().to_ascii_lowercase(), if path.is_empty() { "root" } else { &path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The checked-in document is what clients are made from. Accept a change with `CAREBOT_ACCEPT=1`.
+    #[test]
+    fn the_document_is_the_checked_in_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+        let now = serde_json::to_string_pretty(&document()).expect("JSON") + "\n";
+        if std::env::var_os("CAREBOT_ACCEPT").is_some() {
+            std::fs::write(path, &now).expect("the document is written");
+        }
+        let accepted = std::fs::read_to_string(path).expect("the document is there");
+        assert!(now == accepted, "the OpenAPI document changed; accept it with CAREBOT_ACCEPT=1");
+    }
+
+    #[test]
+    fn every_operation_of_the_contract_is_there() {
+        let (operations, _) = crate::routes::api();
+        let contract =
+            operations.iter().filter(|operation| !operation.path.starts_with("/v1/") && operation.tag != "server");
+        assert_eq!(contract.count(), 73);
+    }
+}

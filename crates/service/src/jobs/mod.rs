@@ -1,0 +1,76 @@
+//! Background jobs: each is repeatable, takes no input and finds its work in the database, so that a restart and the normal
+//! way are one way.
+//!
+//! # To add a job
+//! Its file here, and a line in [`start`].
+
+mod deletion;
+mod node;
+mod sessions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Result, Service};
+
+/// The running jobs.
+#[derive(Debug)]
+pub struct Jobs {
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Starts every job.
+pub fn start(service: &Arc<Service>) -> Jobs {
+    let stop = CancellationToken::new();
+    let tasks = vec![
+        tokio::spawn(run(
+            "sessions",
+            Arc::clone(service),
+            stop.clone(),
+            service.settings().session_cleanup,
+            sessions::run,
+        )),
+        tokio::spawn(run("deletion", Arc::clone(service), stop.clone(), deletion::INTERVAL, deletion::run)),
+        tokio::spawn(run("node", Arc::clone(service), stop.clone(), node::INTERVAL, node::run)),
+    ];
+    Jobs { stop, tasks }
+}
+
+impl Jobs {
+    /// Lets every job finish the step it is at.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a background job failed");
+            }
+        }
+    }
+}
+
+/// Runs a job now, whenever it is woken and after every interval, until it is stopped. A failure is logged and the
+/// next round tries again.
+async fn run<F>(
+    name: &'static str,
+    service: Arc<Service>,
+    stop: CancellationToken,
+    interval: Duration,
+    job: impl Fn(Arc<Service>, CancellationToken) -> F,
+) where
+    F: Future<Output = Result<()>>,
+{
+    loop {
+        if let Err(error) = job(Arc::clone(&service), stop.clone()).await {
+            tracing::warn!(job = name, ?error, "a background job did not get through; it tries again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+            () = service.deleted.notified(), if name == "deletion" => {}
+        }
+    }
+}

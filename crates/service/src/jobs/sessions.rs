@@ -1,0 +1,15 @@
+//! Deletes sessions that have idled too long.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{Result, Service};
+
+pub async fn run(service: Arc<Service>, _stop: CancellationToken) -> Result<()> {
+    let count = service.delete_expired_sessions().await?;
+    if count > 0 {
+        tracing::debug!(count, "expired sessions deleted");
+    }
+    Ok(())
+}

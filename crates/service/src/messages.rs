@@ -1,0 +1,204 @@
+//! Messages between an elder and the guardians.
+
+use std::sync::Arc;
+
+use carebot_database::listing::Range;
+use carebot_database::messages::{self, Mailbox};
+use carebot_database::{DbError, accounts, families, members, transact};
+use carebot_model::access::{Action, Actor, Permit};
+use carebot_model::accounts::Role;
+use carebot_model::messages::{Message, NewMessage, Receivable};
+use carebot_model::text::LongText;
+use carebot_model::wire::{Order, Processed};
+use carebot_model::{AccountId, RowId, Timestamp};
+
+use crate::access::general;
+use crate::pages::{Bounds, Pages, Step};
+use crate::{Error, Result, Service};
+
+const MISSING: Error = Error::NotFound("Message does not exist");
+const NOBODY: Error = Error::NotFound("No receivable account");
+
+/// The most elements of a read-many.
+pub const MANY: usize = 1_000;
+
+/// A range of time as lists of messages and notifications take it: the end counts only with a start.
+pub type OptionalRange = (Option<Timestamp>, Option<Timestamp>, Order);
+
+/// To whom an account may write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receivables {
+    /// To everybody: an operator.
+    All,
+    /// To these.
+    These(Vec<Receivable>),
+}
+
+impl Service {
+    pub(crate) fn optional_range(&self, start: Option<Timestamp>, end: Option<Timestamp>) -> Range {
+        start.map_or(Range::ALL, |start| Range::seconds(start, end.unwrap_or_else(|| self.now())))
+    }
+
+    /// To whom an account may write: an elder to the members of the family, a guardian to the elders.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`] if there is nobody.
+    pub async fn receivables(&self, actor: &Actor, user: &str) -> Result<Receivables> {
+        let permit = match self.account(actor, user, Action::ReceivableRead).await {
+            Err(Error::NotFound(_)) => return Err(NOBODY),
+            permit => permit?,
+        };
+        let id = *permit.resource();
+        let mut tx = self.db.read();
+        let account = accounts::get(&mut tx, id).await?.ok_or(NOBODY)?;
+        let people = match account.role {
+            Role::System => return Ok(Receivables::All),
+            Role::Test => return Err(NOBODY),
+            Role::Main => match families::id_by_main_user(&mut tx, id).await? {
+                Some(family) => members::named(&mut tx, family).await?,
+                // An elder without a family reaches nobody.
+                None => return Err(NOBODY),
+            },
+            Role::Sub => {
+                let mut elders = Vec::new();
+                for member in members::list(&mut tx, None, Some(id)).await? {
+                    if let Some(family) = families::get(&mut tx, member.family_id).await?
+                        && let Some(elder) = accounts::get(&mut tx, family.main_user).await?
+                    {
+                        elders.push((elder.id, elder.user_name.unwrap_or_default()));
+                    }
+                }
+                elders
+            }
+        };
+        if people.is_empty() {
+            return Err(NOBODY);
+        }
+        Ok(Receivables::These(people.into_iter().map(|(user_id, name)| Receivable { user_id, name }).collect()))
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// In this order: [`Error::Forbidden`] if the sender is somebody else, [`Error::NotFound`] if sender or receiver is
+    /// not there, [`Error::Forbidden`] if the receiver is out of reach, [`Error::TooLong`].
+    pub async fn send_message(
+        &self,
+        actor: &Actor,
+        from: &str,
+        to: &str,
+        content: Option<String>,
+        image_url: Option<String>,
+    ) -> Result<RowId> {
+        let no_receiver = Error::NotFound("Received user does not exist");
+        let from = match self.account(actor, from, Action::MessageSendAs).await {
+            Err(Error::NotFound(_)) => return Err(Error::NotFound("Sending user does not exist")),
+            permit => permit?,
+        };
+        let mut tx = self.db.read();
+        let to = match AccountId::parse(to) {
+            Some(to) => accounts::get(&mut tx, to).await?.ok_or(no_receiver)?.id,
+            None => return Err(no_receiver),
+        };
+        self.account_id(actor, to, Action::MessageSendTo).await?;
+        let long = |field, text: Option<String>| {
+            text.map(|text| LongText::parse(text).ok_or(Error::TooLong(field))).transpose()
+        };
+        let new = NewMessage {
+            from_id: *from.resource(),
+            to_id: to,
+            content: long("content", content)?,
+            image_url: long("image_url", image_url)?,
+        };
+        let now = self.now();
+        let id = self.next_id(now)?;
+        transact!(self.db, tx => {
+            // An operator may have named a sender who is not there.
+            if accounts::get(&mut tx, new.from_id).await?.is_none() {
+                return Err(Error::NotFound("Sending user does not exist"));
+            }
+            messages::create(&mut tx, &from, id, &new, now).await.map_err(|error| match error {
+                DbError::MissingParent => Error::NotFound("Received user does not exist"),
+                other => other.into(),
+            })
+        })
+    }
+
+    /// The caller's own messages, page by page.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without a session.
+    pub async fn list_messages<S: Send + 'static>(
+        &self,
+        actor: &Actor,
+        mailbox: Mailbox,
+        (start, end, order): OptionalRange,
+        init: fn() -> S,
+        step: fn(&mut S, &Message),
+    ) -> Result<Pages<S>> {
+        general(actor, Action::MessageRead)?;
+        let own = actor.account().ok_or(Error::Forbidden)?;
+        let permit = Permit::ask(actor.relations(), Action::MessageRead, own)?;
+        let listing = messages::listing(&permit, mailbox, self.optional_range(start, end));
+        let bounds = Bounds { row_limit: self.settings.row_limit, newest_whole: None };
+        let step: Step<S> = Arc::new(move |page, row| {
+            step(page, &messages::message(row)?);
+            Ok(())
+        });
+        Pages::open(&self.db, listing, order, bounds, init, step).await
+    }
+
+    /// Marks a received message as read; the message.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] before [`Error::Forbidden`].
+    pub async fn read_message(&self, actor: &Actor, id: RowId) -> Result<Message> {
+        let message = messages::get(&mut self.db.read(), id).await?.ok_or(MISSING)?;
+        let permit = self.account_id(actor, message.to_id, Action::MessageMarkRead).await?;
+        let count = transact!(self.db, tx => { messages::mark_read(&mut tx, &permit, &[id]).await })?;
+        if count == 0 { Err(MISSING) } else { Ok(Message { is_read: true, ..message }) }
+    }
+
+    /// Marks several received messages as read, each judged by itself; elements are echoed as they were sent.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without a session.
+    pub async fn read_messages(&self, actor: &Actor, elements: Vec<serde_json::Value>) -> Result<Vec<Processed>> {
+        let own = actor.account().ok_or(Error::Forbidden)?;
+        let permit = Permit::ask(actor.relations_to_account(own), Action::MessageMarkRead, own)?;
+        let ids: Vec<RowId> = elements.iter().filter_map(element_id).collect();
+        let known = messages::get_many(&mut self.db.read(), &ids).await?;
+        transact!(self.db, tx => { messages::mark_read(&mut tx, &permit, &ids).await })?;
+        Ok(elements
+            .into_iter()
+            .map(|element| {
+                let message = element_id(&element).and_then(|id| known.iter().find(|message| message.index == id));
+                let (code, message) = match message {
+                    None => (404, "This message does not exist"),
+                    Some(message) if message.to_id != own => (403, "You do not have permission"),
+                    Some(_) => (200, "Message read successfully"),
+                };
+                Processed { index: element, is_processed: code == 200, code, message }
+            })
+            .collect())
+    }
+
+    /// Deletes a message.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`].
+    pub async fn delete_message(&self, actor: &Actor, id: RowId) -> Result<()> {
+        let permit = Permit::ask(actor.relations(), Action::MessageDelete, id)?;
+        let existed = transact!(self.db, tx => { messages::delete(&mut tx, &permit).await })?;
+        if existed { Ok(()) } else { Err(MISSING) }
+    }
+}
+
+/// The number that an element of a read-many names: a whole number, also as a text.
+pub(crate) fn element_id(element: &serde_json::Value) -> Option<RowId> {
+    match element {
+        serde_json::Value::Number(number) => number.as_i64().map(RowId),
+        serde_json::Value::String(text) => text.trim().parse().ok().map(RowId),
+        _ => None,
+    }
+}

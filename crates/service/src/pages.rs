@@ -1,0 +1,170 @@
+//! Long lists as a stream of pages: bounded, thinned where the kind allows it, and never whole in memory.
+//!
+//! The first page is read before the answer begins, so that a failure is still an error and an empty list is known. Every
+//! page is a query of its own: a slow reader of the answer holds no connection.
+
+use std::sync::Arc;
+
+use carebot_database::listing::{Key, Listing};
+use carebot_database::{Db, Row};
+use carebot_model::Timestamp;
+use carebot_model::wire::Order;
+
+use crate::Result;
+
+/// Rows of a page. A thousand rows, a usual answer, are one page.
+const PAGE: u32 = 1_024;
+
+/// How much of what was asked for an answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// The newest rows whole, of the rest some, evenly spaced.
+    Thinned,
+    /// The newest rows.
+    Truncated,
+}
+
+/// How long lists are bounded.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The most rows.
+    pub row_limit: u32,
+    /// If the list may be thinned: how many of them, the newest, are whole.
+    pub newest_whole: Option<u32>,
+}
+
+/// Puts a row into a page.
+pub type Step<S> = Arc<dyn Fn(&mut S, &Row<'_>) -> carebot_database::Result<()> + Send + Sync>;
+
+enum Plan {
+    /// Page by page beyond a key, newer than a floor, so many rows at most.
+    Rows { after: Option<Key>, floor: Option<Key>, left: u32 },
+    /// One row at each probe, `done` of `probes` so far (from the oldest, or from the newest if descending).
+    Probes { from: Timestamp, step: i64, probes: u32, done: u32 },
+}
+
+/// A list that is read page by page.
+pub struct Pages<S> {
+    db: Db,
+    listing: Listing,
+    order: Order,
+    /// What is to be read, the next last.
+    plans: Vec<Plan>,
+    step: Step<S>,
+    init: fn() -> S,
+    /// What was read to plan.
+    first: Option<(S, u32)>,
+    /// How much of the list this is.
+    pub extent: Extent,
+}
+
+impl<S: Send + 'static> Pages<S> {
+    /// Reads the first page and plans the others.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn open(
+        db: &Db,
+        listing: Listing,
+        order: Order,
+        bounds: Bounds,
+        init: fn() -> S,
+        step: Step<S>,
+    ) -> Result<Self> {
+        let rows = |after, left| Plan::Rows { after, floor: None, left };
+        let mut pages = Self {
+            db: db.clone(),
+            listing,
+            order,
+            plans: vec![rows(None, bounds.row_limit)],
+            step,
+            init,
+            first: None,
+            extent: Extent::Whole,
+        };
+        let first = pages.read().await?;
+        // A page that is not full is all there is.
+        if pages.plans.is_empty() && bounds.row_limit > PAGE {
+            pages.first = first;
+            return Ok(pages);
+        }
+        let mut tx = db.read();
+        let Some(oldest_kept) = pages.listing.nth_newest(&mut tx, bounds.row_limit).await? else {
+            pages.first = first;
+            return Ok(pages);
+        };
+        // Longer than the limit: what was read may be the wrong end.
+        pages.plans.clear();
+        match bounds.newest_whole {
+            None => {
+                pages.extent = Extent::Truncated;
+                pages.plans.push(Plan::Rows { after: None, floor: Some(oldest_kept), left: bounds.row_limit });
+            }
+            Some(newest) => {
+                pages.extent = Extent::Thinned;
+                let boundary = pages.listing.nth_newest(&mut tx, newest).await?.unwrap_or(oldest_kept);
+                let oldest = pages.listing.oldest(&mut tx).await?.unwrap_or(boundary.time);
+                let probes = bounds.row_limit.saturating_sub(newest).max(1);
+                // The probes end at the boundary, the newest row that is not whole.
+                let step = (boundary.time.since(oldest) / i64::from(probes)) + 1;
+                let whole = Plan::Rows { after: None, floor: Some(boundary), left: newest };
+                let thinned = Plan::Probes { from: oldest, step, probes, done: 0 };
+                pages.plans.extend(if order == Order::Ascending { [whole, thinned] } else { [thinned, whole] });
+            }
+        }
+        pages.first = pages.read().await?;
+        Ok(pages)
+    }
+
+    /// The next page and how many rows it has; `None` at the end. A page can be empty before the end.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn next(&mut self) -> Result<Option<(S, u32)>> {
+        match self.first.take() {
+            Some(page) => Ok(Some(page)),
+            None => self.read().await,
+        }
+    }
+
+    /// Whether everything has been read.
+    pub fn is_read(&self) -> bool {
+        self.first.is_none() && self.plans.is_empty()
+    }
+
+    async fn read(&mut self) -> Result<Option<(S, u32)>> {
+        let Some(plan) = self.plans.pop() else { return Ok(None) };
+        let (init, step) = (self.init, Arc::clone(&self.step));
+        let start = move || (init(), 0_u32);
+        let count = move |(state, count): &mut (S, u32), row: &Row<'_>| {
+            *count += 1;
+            step(state, row)
+        };
+        let mut tx = self.db.read();
+        match plan {
+            Plan::Rows { after, floor, left } => {
+                let limit = left.min(PAGE);
+                let page = self.listing.page(&mut tx, self.order, after, floor, limit, start, count).await?;
+                if page.is_full && left > limit {
+                    self.plans.push(Plan::Rows { after: page.last, floor, left: left - limit });
+                }
+                Ok(Some(page.state))
+            }
+            Plan::Probes { from, step, probes, done } => {
+                let now = (probes - done).min(Listing::PROBES);
+                let first = match self.order {
+                    Order::Ascending => done,
+                    Order::Descending => probes - done - now,
+                };
+                let times = self.listing.probe(&mut tx, from.plus_millis(step * i64::from(first)), step, now).await?;
+                let page = self.listing.at_times(&mut tx, &times, self.order, start, count).await?;
+                if done + now < probes {
+                    self.plans.push(Plan::Probes { from, step, probes, done: done + now });
+                }
+                Ok(Some(page))
+            }
+        }
+    }
+}

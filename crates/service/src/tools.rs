@@ -1,0 +1,123 @@
+//! News, weather, the robot's switches and the album.
+
+use carebot_database::{DbError, tools, transact};
+use carebot_model::access::{Action, Actor};
+use carebot_model::backgrounds::{Background, Uploader};
+use carebot_model::news::DailyNews;
+use carebot_model::settings::{Settings, SettingsChange};
+use carebot_model::text::LongText;
+use carebot_model::{Date, RowId};
+
+use crate::access::general;
+use crate::{Error, Result, Service};
+
+const NO_BACKGROUND: Error = Error::NotFound("Background not found");
+
+impl Service {
+    /// Whether the caller may read the news.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn may_read_news(&self, actor: &Actor) -> Result<()> {
+        general(actor, Action::NewsRead).map(drop)
+    }
+
+    /// The news of a day.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub async fn news(&self, actor: &Actor, day: Date) -> Result<DailyNews> {
+        self.may_read_news(actor)?;
+        Ok(tools::news(&mut self.db.read(), day).await?)
+    }
+
+    /// The weather at an account's address. There is no provider to ask yet.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::Failed`] always.
+    pub async fn weather(&self, actor: &Actor, user: &str) -> Result<serde_json::Value> {
+        match self.account(actor, user, Action::WeatherRead).await {
+            Ok(_) | Err(Error::NotFound(_)) => Err(Error::Failed("Failed to retrieve weather")),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the assistant lives. There is none yet.
+    ///
+    /// # Errors
+    /// [`Error::Teapot`] always.
+    pub fn check_assistant(&self) -> Result<()> {
+        Err(Error::Teapot)
+    }
+
+    /// A family's switches; the defaults if there are none.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators.
+    pub async fn get_settings(&self, actor: &Actor, family: &str) -> Result<Settings> {
+        let permit = self.family(actor, family, Action::SettingsRead).await?;
+        let stored = tools::get_settings(&mut self.db.read(), &permit).await?;
+        Ok(stored.unwrap_or_else(|| Settings::defaults(*permit.resource())))
+    }
+
+    /// Changes a family's switches; those that are absent stay.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators.
+    pub async fn update_settings(&self, actor: &Actor, family: &str, change: SettingsChange) -> Result<()> {
+        let permit = self.family(actor, family, Action::SettingsUpdate).await?;
+        transact!(self.db, tx => {
+            if !tools::update_settings(&mut tx, &permit, change).await? {
+                tools::create_settings(&mut tx, *permit.resource()).await?;
+                tools::update_settings(&mut tx, &permit, change).await?;
+            }
+            Ok::<_, DbError>(())
+        })
+        .map_err(|error| match error {
+            DbError::MissingParent => Error::Forbidden,
+            other => other.into(),
+        })
+    }
+
+    /// Adds a picture to a family's album; the row that was made.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators, [`Error::TooLong`].
+    pub async fn add_background(&self, actor: &Actor, family: &str, image_url: Option<String>) -> Result<Background> {
+        let permit = self.family(actor, family, Action::BackgroundAdd).await?;
+        let uploader = actor.account().ok_or(Error::Forbidden)?;
+        let image_url = image_url.map(|url| LongText::parse(url).ok_or(Error::TooLong("image_url"))).transpose()?;
+        let now = self.now();
+        let id = self.next_id(now)?;
+        transact!(self.db, tx => { tools::add_background(&mut tx, &permit, id, uploader, image_url.as_ref(), now).await }).map_err(
+            |error| match error {
+                DbError::MissingParent => Error::Forbidden,
+                other => other.into(),
+            },
+        )
+    }
+
+    /// A family's album.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`] if it is empty.
+    pub async fn list_backgrounds(&self, actor: &Actor, family: &str, uploader: Uploader) -> Result<Vec<Background>> {
+        let permit = self.family(actor, family, Action::BackgroundRead).await?;
+        let by = match uploader {
+            Uploader::All => None,
+            Uploader::Mine => actor.account(),
+        };
+        let album = tools::get_backgrounds(&mut self.db.read(), &permit, by).await?;
+        if album.is_empty() { Err(NO_BACKGROUND) } else { Ok(album) }
+    }
+
+    /// Deletes a picture of the family's album.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`], also for a picture of another family.
+    pub async fn delete_background(&self, actor: &Actor, family: &str, id: RowId) -> Result<()> {
+        let permit = self.family(actor, family, Action::BackgroundDelete).await?;
+        let existed = transact!(self.db, tx => { tools::delete_background(&mut tx, &permit, id).await })?;
+        if existed { Ok(()) } else { Err(NO_BACKGROUND) }
+    }
+}

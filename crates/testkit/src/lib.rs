@@ -1,0 +1,12 @@
+//! For tests only: a private database on either engine, a settable clock, repeatable randomness, people to test with.
+//!
+//! * [`database`]: [`TestDb`](database::TestDb), and [`both_engines!`], which runs a test on both engines.
+//! * [`fixtures`]: accounts, families and reports, made in a line.
+//! * [`mariadb`]: a private MariaDB server.
+#![deny(missing_docs)]
+
+pub mod database;
+pub mod fixtures;
+pub mod mariadb;
+
+pub use database::{Engine, SeededRng, TestDb};

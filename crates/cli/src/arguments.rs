@@ -2,25 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
 use crate::config::{Config, Loader};
 use crate::failure::Result;
 
-const STYLES: Styles = Styles::styled()
-    .header(AnsiColor::Green.on_default().bold())
-    .usage(AnsiColor::Green.on_default().bold())
-    .literal(AnsiColor::Cyan.on_default().bold())
-    .placeholder(AnsiColor::Cyan.on_default());
-
 /// The backend of a companion robot for older people living alone.
 #[derive(Debug, Parser)]
 #[command(
     name = "carebot",
     version,
-    styles = STYLES,
     arg_required_else_help = true,
     subcommand_required = true,
     max_term_width = 100,

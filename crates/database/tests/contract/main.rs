@@ -4,12 +4,11 @@
 
 mod accounts;
 mod authentication;
-// mod catalogue;
+mod catalogue;
 // mod connector;
-// mod deletion;
+mod deletion;
 mod families;
-// mod gone;
-// mod listing;
+mod listing;
 mod members;
 mod messages;
 // mod migrate;

@@ -49,15 +49,19 @@ pub struct DatabaseFlags {
     /// here: rather set `CAREBOT_DATABASE__URL` or `database.url` in the file
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
-    /// Makes the SQLite file if it is missing
-    #[arg(long)]
-    pub create: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(commands::demo::Flags),
     Serve(commands::serve::Flags),
     Migrate(commands::migrate::Flags),
+    Account(commands::account::Flags),
+    Family(commands::family::Flags),
+    Replay(commands::replay::Flags),
+    Doctor(commands::doctor::Flags),
+    Config(commands::config::Flags),
+    Openapi(commands::openapi::Flags),
 }
 
 impl Arguments {
@@ -65,8 +69,15 @@ impl Arguments {
     pub fn run(self) -> Result {
         let common = self.common;
         match self.command {
-            Command::Serve(flags) => commands::serve::run(&common, flags),
+            Command::Demo(flags) => commands::demo::run(&common, &flags),
+            Command::Serve(flags) => commands::serve::run(&common, &flags),
             Command::Migrate(flags) => commands::migrate::run(&common, &flags),
+            Command::Account(flags) => commands::account::run(&common, &flags),
+            Command::Family(flags) => commands::family::run(&common, &flags),
+            Command::Replay(flags) => commands::replay::run(&common, &flags),
+            Command::Doctor(flags) => commands::doctor::run(&common, &flags),
+            Command::Config(flags) => commands::config::run(&common, &flags),
+            Command::Openapi(_) => commands::openapi::run(),
         }
     }
 }
@@ -86,9 +97,7 @@ impl Common {
 impl DatabaseFlags {
     /// As settings.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
-        let url = self.database.iter().map(|url| ("database.url", url.clone()));
-        let create = self.create.then(|| ("database.create", "true".to_owned()));
-        url.chain(create).collect()
+        self.database.iter().map(|url| ("database.url", url.clone())).collect()
     }
 }
 

@@ -99,12 +99,24 @@ fn mariadb_advice(text: &str) -> Option<&'static str> {
     let number: String = number.chars().take_while(char::is_ascii_digit).collect();
     match number.as_str() {
         "1044" => Some("The user may not use this schema: GRANT ALL ON schema.* TO the user in MariaDB."),
-        "1045" => Some("MariaDB refuses the user or password: check database.url (special characters are percent-encoded)."),
-        "1049" => Some("The schema does not exist: CREATE DATABASE .. CHARACTER SET utf8mb4 in MariaDB, or check database.url."),
-        "1040" | "1203" => Some("MariaDB has too many connections: raise max_connections there, or lower database.pool_size."),
+        "1045" => {
+            Some("MariaDB refuses the user or password: check database.url (special characters are percent-encoded).")
+        }
+        "1049" => Some(
+            "The schema does not exist: CREATE DATABASE .. CHARACTER SET utf8mb4 in MariaDB, or check database.url.",
+        ),
+        "1040" | "1203" => {
+            Some("MariaDB has too many connections: raise max_connections there, or lower database.pool_size.")
+        }
         "1290" | "1792" | "1836" => Some("MariaDB is read-only: name the host that takes writes in database.url."),
         _ => None,
     }
+}
+
+/// Whether MariaDB is there and will not let us in, however often it is asked: user, password or schema is wrong.
+pub fn is_refused(error: &DbError) -> bool {
+    let text = error.to_string();
+    ["1044", "1045", "1049"].iter().any(|number| text.contains(&format!("MariaDB error {number}")))
 }
 
 impl From<DbError> for Failure {
@@ -112,7 +124,8 @@ impl From<DbError> for Failure {
         let text = error.to_string();
         let next = match &error {
             DbError::Unavailable(reason) => Some(
-                mariadb_advice(reason).unwrap_or("Check that the database runs and can be reached; `carebot doctor` tells more."),
+                mariadb_advice(reason)
+                    .unwrap_or("Check that the database runs, and that it can be reached as database.url says."),
             ),
             DbError::Conflict(_) | DbError::OutcomeUnknown(_) => Some("Try again."),
             DbError::Statement(_) | DbError::BadValue { .. } | DbError::Duplicate { .. } | DbError::MissingParent => {

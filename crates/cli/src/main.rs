@@ -4,18 +4,23 @@
 //! * [`commands`]: a file per command.
 //! * [`config`]: the configuration, which commands get ready made.
 //! * [`setup`]: from the configuration to a running service.
-//! * [`failure`] and [`output`]: what a person at the terminal reads.
+//! * [`logging`] and [`signals`]: what every long-running command has.
+//! * [`client`]: the other side of the HTTP interface.
+//! * [`failure`], [`output`] and [`secret`]: what a person at the terminal reads and types.
 //!
 //! # To add a command
 //! Its file in `commands/`, with its flags and a function `run`, and a line in [`arguments::Command`] and in its `run`.
 
 mod arguments;
+mod client;
 mod commands;
 mod config;
 mod failure;
 mod logging;
 mod output;
+mod secret;
 mod setup;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -16,10 +16,10 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use crate::config::{Config, Join};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, is_refused};
 
 /// How long the server waits for a MariaDB that does not answer when it starts.
-pub const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+pub const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
 /// How long it waits between two tries.
 const DATABASE_RETRY: Duration = Duration::from_secs(3);
 
@@ -57,14 +57,38 @@ async fn try_open(config: &Config) -> Result<Db, DbError> {
     Db::open(&config.database.url, &config.database.options(cores())).await
 }
 
+/// As [`open`], and never makes a file: for commands that only make sense with what is there already.
+pub async fn open_existing(config: &Config) -> Result<Db> {
+    let options = carebot_database::Options { create: false, ..config.database.options(cores()) };
+    Db::open(&config.database.url, &options).await.map_err(|error| unreachable_database(config, error))
+}
+
+/// Does something with the use cases of the configured database, which must exist and be up to date.
+pub fn with_service(config: &Config, work: impl AsyncFnOnce(&Arc<Service>) -> Result) -> Result {
+    runtime(1)?.block_on(async {
+        let db = open_existing(config).await?;
+        let service = match service(db.clone(), config).await {
+            Ok(service) => service,
+            Err(failure) => {
+                db.close().await;
+                return Err(failure.about(&format!("database {}", config.database.url)));
+            }
+        };
+        let done = work(&service).await;
+        service.finish().await;
+        done
+    })
+}
+
 /// As [`open`]; waits up to [`DATABASE_PATIENCE`] for a MariaDB that does not answer yet, as after a power cut, when
-/// everything starts at once.
+/// everything starts at once. One that answers and refuses is not waited for.
 pub async fn open_patiently(config: &Config) -> Result<Db> {
     let waits = matches!(config.database.url, DbUrl::MariaDb(_));
     let deadline = Instant::now() + DATABASE_PATIENCE;
     loop {
         match try_open(config).await {
             Ok(db) => return Ok(db),
+            Err(error) if is_refused(&error) => return Err(unreachable_database(config, error)),
             Err(DbError::Unavailable(reason)) if waits && Instant::now() + DATABASE_RETRY < deadline => {
                 let left = deadline.saturating_duration_since(Instant::now()).as_secs();
                 tracing::warn!(reason, "the database does not answer; trying again for another {left} s");
@@ -76,7 +100,11 @@ pub async fn open_patiently(config: &Config) -> Result<Db> {
 }
 
 fn unreachable_database(config: &Config, error: DbError) -> Failure {
-    let failure = Failure::from(error);
+    let is_relative = matches!(&config.database.url, DbUrl::Sqlite { path } if path.is_relative());
+    let mut failure = Failure::from(error);
+    if let (true, Ok(folder)) = (is_relative, std::env::current_dir()) {
+        failure = failure.next(format!("The path is relative to the working directory, {}", folder.display()));
+    }
     failure.about(&format!("database {} ({})", config.database.url, config.source("database.url")))
 }
 

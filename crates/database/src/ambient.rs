@@ -67,6 +67,16 @@ impl Rng for SystemRng {
     }
 }
 
+/// Two digits a byte, lower case.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());
+        }
+        text
+    })
+}
+
 /// A random byte for jitter.
 pub(crate) fn random_byte() -> u8 {
     let mut byte = [0];
@@ -98,7 +108,7 @@ struct State {
 
 impl RowIds {
     /// How long a lease lasts without being renewed.
-    pub const LEASE: Duration = Duration::from_secs(120);
+    pub const LEASE: Duration = Duration::from_mins(2);
     /// How often it should be renewed.
     pub const RENEWAL: Duration = Duration::from_secs(20);
 

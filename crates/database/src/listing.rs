@@ -48,11 +48,12 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Up to `limit` rows beyond `after` in an order, older than or as old as `ceiling`, newer than `floor`. Folds them
-    /// and says where the last one stood.
+    /// Up to `limit` rows beyond `after` in an order, of those newer than `floor`. Folds them and says where the last one
+    /// stood.
     ///
     /// # Errors
     /// As the statement, or as `step`.
+    #[expect(clippy::too_many_arguments, reason = "what to fold, and where to begin and end; each is of its own type")]
     pub async fn page<S, I, F>(
         &self,
         tx: &mut Tx,
@@ -72,9 +73,12 @@ impl Listing {
         let mut conditions = String::new();
         let mut keys: Vec<Value> = Vec::new();
         let (time, id) = (self.time, self.id);
+        // The range leaves only rows of the same time to be told apart by number.
+        let newer = format!(" AND ({time} > ? OR {id} > ?)");
+        let before = format!(" AND ({time} < ? OR {id} < ?)");
         if let Some(floor) = floor {
             start = start.max(floor.time);
-            conditions.push_str(&format!(" AND ({time} > ? OR {id} > ?)"));
+            conditions += &newer;
             keys.extend([floor.time.into(), floor.id.into()]);
         }
         let direction = match order {
@@ -84,10 +88,10 @@ impl Listing {
         if let Some(after) = after {
             if order == Order::Ascending {
                 start = start.max(after.time);
-                conditions.push_str(&format!(" AND ({time} > ? OR {id} > ?)"));
+                conditions += &newer;
             } else {
                 end = end.min(after.time);
-                conditions.push_str(&format!(" AND ({time} < ? OR {id} < ?)"));
+                conditions += &before;
             }
             keys.extend([after.time.into(), after.id.into()]);
         }
@@ -156,8 +160,20 @@ impl Listing {
     /// # Errors
     /// As any statement.
     pub async fn probe(&self, tx: &mut Tx, from: Timestamp, step: i64, probes: u32) -> Result<Vec<Timestamp>> {
-        let Self { from: table, filter, time, .. } = self;
         let probes = i64::from(probes.min(Self::PROBES));
+        let mut times = if tx.is_sqlite() {
+            self.probe_correlated(tx, from, step, probes).await?
+        } else {
+            self.probe_listed(tx, from, step, probes).await?
+        };
+        times.sort_unstable();
+        times.dedup();
+        Ok(times)
+    }
+
+    /// One statement, whose subquery seeks once for each row of the outer one.
+    async fn probe_correlated(&self, tx: &mut Tx, from: Timestamp, step: i64, probes: i64) -> Result<Vec<Timestamp>> {
+        let Self { from: table, filter, time, .. } = self;
         let last = from.millis() + step * (probes - 1);
         let mut values: Vec<Value> = vec![from.into(), step.into(), step.into(), last.into()];
         values.extend(self.values.clone());
@@ -165,25 +181,45 @@ impl Listing {
         let found: Vec<Option<Timestamp>> = tx
             .fetch(
                 format!(
-                    "WITH RECURSIVE probes (t) AS (SELECT CAST(? AS {{integer}}) UNION ALL SELECT t + ? FROM probes WHERE t + ? <= ?)
+                    "WITH RECURSIVE probes (t) AS (SELECT CAST(? AS INTEGER) UNION ALL SELECT t + ? FROM probes WHERE t + ? <= ?)
                      SELECT (SELECT {time} FROM {table} WHERE {filter} AND {time} BETWEEN probes.t AND probes.t + ?
                              ORDER BY {time} LIMIT 1) FROM probes"
-                )
-                .replace("{integer}", if tx.is_sqlite() { "INTEGER" } else { "SIGNED" }),
+                ),
                 values,
                 |row| row.get(0),
             )
             .await?;
-        let mut times: Vec<Timestamp> = found.into_iter().flatten().collect();
-        times.sort_unstable();
-        times.dedup();
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// MariaDB knows no range whose bounds come from an outer row and would go through all the rows from the family's
+    /// first: here every probe is a query of its own, many in one statement.
+    async fn probe_listed(&self, tx: &mut Tx, from: Timestamp, step: i64, probes: i64) -> Result<Vec<Timestamp>> {
+        /// Always as many, so that it stays one prepared statement; what is too much asks for nothing.
+        const TOGETHER: usize = 50;
+        let Self { from: table, filter, time, .. } = self;
+        let one =
+            format!("(SELECT {time} FROM {table} WHERE {filter} AND {time} BETWEEN ? AND ? ORDER BY {time} LIMIT 1)");
+        let sql = vec![one; TOGETHER].join(" UNION ALL ");
+        let mut times = Vec::new();
+        for first in (0..probes).step_by(TOGETHER) {
+            let mut values: Vec<Value> = Vec::new();
+            for probe in (first..).take(TOGETHER) {
+                let start = from.millis() + probe * step;
+                let end = if probe < probes { start + step - 1 } else { start - 1 };
+                values.extend(self.values.clone());
+                values.extend([start.into(), end.into()]);
+            }
+            times.extend(tx.fetch(sql.clone(), values, |row| row.get::<Timestamp>(0)).await?);
+        }
         Ok(times)
     }
 
     /// The most probes of one [`Listing::probe`].
     pub const PROBES: u32 = 500;
 
-    /// The first row of each of these times (as [`Listing::probe`] found them), in an order.
+    /// The first row of each of these times (as [`Listing::probe`] found them), in an order. Of several rows of one time it
+    /// is the first in that order.
     ///
     /// # Errors
     /// As the statement, or as `step`.

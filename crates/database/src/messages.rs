@@ -11,6 +11,12 @@ use crate::{Result, Row, Tx, Value, params};
 /// Messages whose sender and receiver still are there.
 const LIVE: &str = "messages m JOIN accounts s ON s.id = m.from_id AND s.deleted_at IS NULL
                     JOIN accounts r ON r.id = m.to_id AND r.deleted_at IS NULL";
+/// The same, for the list of one account: the other one (`o`, which is never missing) comes last, or MariaDB may begin
+/// with it and sort all the messages.
+const RECEIVED: &str = "messages m JOIN accounts r ON r.id = m.to_id AND r.deleted_at IS NULL
+                        LEFT JOIN accounts o ON o.id = m.from_id";
+const SENT: &str = "messages m JOIN accounts s ON s.id = m.from_id AND s.deleted_at IS NULL
+                    LEFT JOIN accounts o ON o.id = m.to_id";
 const COLUMNS: &str = "m.created_at, m.id, m.from_id, m.to_id, m.content, m.image_url, m.is_read";
 
 /// Reads a message from a row of a listing.
@@ -63,11 +69,14 @@ pub async fn create(
 pub fn listing(permit: &Permit<AccountId>, mailbox: Mailbox, range: Range) -> Listing {
     Listing {
         columns: COLUMNS.to_owned(),
-        from: LIVE.to_owned(),
+        from: match mailbox {
+            Mailbox::Unread | Mailbox::Received => RECEIVED.to_owned(),
+            Mailbox::Sent => SENT.to_owned(),
+        },
         filter: match mailbox {
-            Mailbox::Unread => "m.to_id = ? AND m.is_read = 0",
-            Mailbox::Received => "m.to_id = ?",
-            Mailbox::Sent => "m.from_id = ?",
+            Mailbox::Unread => "m.to_id = ? AND m.is_read = 0 AND o.deleted_at IS NULL",
+            Mailbox::Received => "m.to_id = ? AND o.deleted_at IS NULL",
+            Mailbox::Sent => "m.from_id = ? AND o.deleted_at IS NULL",
         },
         values: params![*permit.resource()],
         time: "m.created_at",

@@ -10,6 +10,11 @@ use crate::{Result, Row, Tx, Value, params};
 
 /// Notifications whose family still is there.
 const LIVE: &str = "notifications n JOIN families f ON f.id = n.family_id AND f.deleted_at IS NULL";
+/// The unread ones, found by their index and then read. Asked for plainly, SQLite goes through the read ones too, because
+/// they lie together.
+const UNREAD: &str = "notifications u
+    JOIN notifications n ON n.family_id = u.family_id AND n.created_at = u.created_at AND n.id = u.id
+    JOIN families f ON f.id = u.family_id AND f.deleted_at IS NULL";
 const COLUMNS: &str = "n.created_at, n.id, n.family_id, n.grade, n.description, n.is_read, n.image_url";
 
 /// Reads a notification from a row of a listing.
@@ -50,14 +55,20 @@ pub async fn create(
 
 /// A family's notifications of a range, page by page; only unread ones if asked for.
 pub fn listing(permit: &Permit<FamilyId>, unread: bool, range: Range) -> Listing {
-    Listing {
-        columns: COLUMNS.to_owned(),
-        from: LIVE.to_owned(),
-        filter: if unread { "n.family_id = ? AND n.is_read = 0" } else { "n.family_id = ?" },
-        values: params![*permit.resource()],
-        time: "n.created_at",
-        id: "n.id",
-        range,
+    let (columns, values) = (COLUMNS.to_owned(), params![*permit.resource()]);
+    if unread {
+        let filter = "u.family_id = ? AND u.is_read = 0";
+        Listing { columns, from: UNREAD.to_owned(), filter, values, time: "u.created_at", id: "u.id", range }
+    } else {
+        Listing {
+            columns,
+            from: LIVE.to_owned(),
+            filter: "n.family_id = ?",
+            values,
+            time: "n.created_at",
+            id: "n.id",
+            range,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -96,14 +97,28 @@ async fn connection<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let peer = Peer { address: address.ip(), tls };
+    let asked = AtomicBool::new(false);
     let service = service_fn(|request: hyper::Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         let edge = edge.clone();
         async move { Ok::<_, std::convert::Infallible>(edge.serve(peer, request.map(Body::new)).await) }
     });
     edge.app().metrics().connections.inc();
     let serving = watcher.watch(http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
-    if let Err(error) = serving.await {
-        tracing::debug!(%error, "a connection broke");
+    // The limit that HTTP/1.1 has for a head begins only after the first bytes told the version, and h2 has none.
+    let silence = async {
+        tokio::time::sleep(edge.app().settings().header_timeout).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        served = serving => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection broke");
+            }
+        }
+        () = silence => tracing::debug!("a connection asked for nothing in time and is closed"),
     }
     edge.app().metrics().connections.dec();
 }

@@ -154,6 +154,14 @@ impl Service {
         Ok(self.ids.next(now)?)
     }
 
+    /// Prolongs the lease of this server's node number; a job does it, and whoever moves a clock by hand.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if somebody else took the number.
+    pub async fn renew_node(&self) -> Result<()> {
+        Ok(self.ids.renew(&self.db, self.now()).await?)
+    }
+
     /// Whether the database answers and its schema is right.
     ///
     /// # Errors

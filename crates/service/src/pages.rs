@@ -106,12 +106,19 @@ impl<S: Send + 'static> Pages<S> {
                 pages.extent = Extent::Thinned;
                 let boundary = pages.listing.nth_newest(&mut tx, newest).await?.unwrap_or(oldest_kept);
                 let oldest = pages.listing.oldest(&mut tx).await?.unwrap_or(boundary.time);
-                let probes = bounds.row_limit.saturating_sub(newest).max(1);
-                // The probes end at the boundary, the newest row that is not whole.
-                let step = (boundary.time.since(oldest) / i64::from(probes)) + 1;
-                let whole = Plan::Rows { after: None, floor: Some(boundary), left: newest };
-                let thinned = Plan::Probes { from: oldest, step, probes, done: 0 };
-                pages.plans.extend(if order == Order::Ascending { [whole, thinned] } else { [thinned, whole] });
+                pages.plans.push(Plan::Rows { after: None, floor: Some(boundary), left: newest });
+                let rest = bounds.row_limit.saturating_sub(newest);
+                if rest > 0 {
+                    // No probe begins behind the boundary, the newest row that is not whole: what lies there is.
+                    let span = boundary.time.since(oldest);
+                    let step = span / i64::from(rest) + 1;
+                    let probes = u32::try_from(span / step + 1).unwrap_or(rest).min(rest);
+                    pages.plans.push(Plan::Probes { from: oldest, step, probes, done: 0 });
+                }
+                // The next to be read is the last.
+                if order == Order::Descending {
+                    pages.plans.reverse();
+                }
             }
         }
         pages.first = pages.read().await?;

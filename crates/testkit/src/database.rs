@@ -225,7 +225,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts")
 }
 
-/// Runs a test on an engine; what [`both_engines!`] is made of.
+/// Runs a test on an engine; what [`both_engines!`](crate::both_engines) is made of.
 ///
 /// # Panics
 /// When the test does.
@@ -276,7 +276,7 @@ macro_rules! both_engines {
     };
 }
 
-/// As [`both_engines!`], for what only an embedded file can do: each body is one test.
+/// As [`both_engines!`](crate::both_engines), for what only an embedded file can do: each body is one test.
 #[macro_export]
 macro_rules! only_sqlite {
     ($($(#[$meta:meta])* async fn $name:ident($t:ident: TestDb $(, $options:expr)?) $body:block)+) => {
@@ -291,7 +291,7 @@ macro_rules! only_sqlite {
     };
 }
 
-/// As [`both_engines!`], for what only a server can do: each body is one test.
+/// As [`both_engines!`](crate::both_engines), for what only a server can do: each body is one test.
 #[macro_export]
 macro_rules! only_mariadb {
     ($($(#[$meta:meta])* async fn $name:ident($t:ident: TestDb $(, $options:expr)?) $body:block)+) => {

@@ -1,6 +1,7 @@
 //! People and reports to test with, made in a line. All of them are invented.
 //!
 //! ```
+//! # mod a_file_of_tests {
 //! use carebot_database::status;
 //! use carebot_model::status::Home;
 //! use carebot_testkit::{both_engines, fixtures::{permit, sample}};
@@ -13,6 +14,7 @@
 //!         assert_eq!(newest.unwrap().fields, sample::<Home>(1));
 //!     }
 //! }
+//! # }
 //! ```
 
 use std::convert::Infallible;
@@ -72,6 +74,9 @@ pub fn permit<R>(resource: R) -> Permit<R> {
 }
 
 /// A new account's data with an address nobody has.
+///
+/// # Panics
+/// Never: the address is one.
 pub fn new_account(t: &TestDb, role: Role, name: &str) -> NewAccount {
     NewAccount {
         email: Email::parse(&format!("person-{:016x}@example.com", t.rng.next())).expect("an address"),
@@ -87,7 +92,7 @@ impl TestDb {
     /// An account.
     ///
     /// # Panics
-    /// When the database fails; so do the others here.
+    /// When the database fails.
     pub async fn account(&self, role: Role, name: &str) -> AccountId {
         let new = new_account(self, role, name);
         transact!(self.db, tx => { accounts::create(&mut tx, &new, PASSWORD_HASH, self.now(), &*self.rng).await })
@@ -159,6 +164,9 @@ impl TestDb {
     }
 
     /// A report of a time.
+    ///
+    /// # Panics
+    /// When the database fails; so does everything here that stores something.
     pub async fn report_at<K: StatusKind>(&self, family: FamilyId, at: Timestamp, fields: K) -> NewReport<K> {
         let report = NewReport { reported_at: at, ..self.new_report(fields) };
         status::append(&self.db, &permit(family), &report).await.expect("the report is stored");

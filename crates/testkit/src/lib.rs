@@ -1,10 +1,13 @@
 //! For tests only: a private database on either engine, a settable clock, repeatable randomness, people to test with.
 //!
-//! * [`database`]: [`TestDb`](database::TestDb), and [`both_engines!`], which runs a test on both engines.
+//! * `app` (a feature): a running server, called with or without a socket.
+//! * [`database`]: [`TestDb`], and [`both_engines!`](crate::both_engines), which runs a test on both engines.
 //! * [`fixtures`]: accounts, families and reports, made in a line.
 //! * [`mariadb`]: a private MariaDB server.
 #![deny(missing_docs)]
 
+#[cfg(feature = "app")]
+pub mod app;
 pub mod database;
 pub mod fixtures;
 pub mod mariadb;

@@ -22,16 +22,21 @@ pub struct Flags {
     /// Only tells what was applied and what is pending
     #[arg(long, conflicts_with = "create")]
     status: bool,
+    /// Makes the SQLite file if it is missing
+    #[arg(long)]
+    create: bool,
     #[command(flatten)]
     database: DatabaseFlags,
 }
 
 /// Runs the command.
 pub fn run(common: &Common, flags: &Flags) -> Result {
-    let config = common.load(flags.database.settings())?;
+    let mut settings = flags.database.settings();
+    settings.extend(flags.create.then(|| ("database.create", "true".to_owned())));
+    let config = common.load(settings)?;
     logging::for_command(common.verbose);
     setup::runtime(1)?.block_on(async {
-        let db = setup::open(&config).await?;
+        let db = if flags.status { setup::open_existing(&config).await? } else { setup::open(&config).await? };
         let done = if flags.status { status(&db).await } else { apply(&db).await };
         db.close().await;
         done.map_err(|failure| failure.about(&format!("database {}", config.database.url)))

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::arguments::{Common, DatabaseFlags};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
-use crate::{logging, output, setup};
+use crate::{logging, output, setup, signals};
 
 /// Runs the server
 #[derive(Debug, Args)]
@@ -37,6 +37,9 @@ pub struct Flags {
     listen: Option<String>,
     #[command(flatten)]
     database: DatabaseFlags,
+    /// Makes the SQLite file if it is missing
+    #[arg(long)]
+    create: bool,
     /// PEM file with the certificate and the intermediate ones; read again when it changes
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_certificate: Option<String>,
@@ -60,12 +63,13 @@ impl Flags {
             ("metrics.listen", &self.metrics),
         ];
         let own = own.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
-        self.database.settings().into_iter().chain(own).collect()
+        let create = self.create.then(|| ("database.create", "true".to_owned()));
+        self.database.settings().into_iter().chain(create).chain(own).collect()
     }
 }
 
 /// Runs the command.
-pub fn run(common: &Common, flags: Flags) -> Result {
+pub fn run(common: &Common, flags: &Flags) -> Result {
     let config = common.load(flags.settings())?;
     logging::for_server(&config, common.verbose);
     if !config.reserved_variables().is_empty() {
@@ -73,13 +77,13 @@ pub fn run(common: &Common, flags: Flags) -> Result {
     }
     let runtime = setup::runtime(config.server.worker_threads(setup::cores()))?;
     runtime.block_on(async {
-        let stop = stop_on_signals()?;
+        let stop = signals::stop()?;
         let running = tokio::select! {
             running = Running::start(&config, flags.no_migrate, &stop) => running?,
             // While it waits for the database.
             () = stop.cancelled() => return Ok(()),
         };
-        output::line(&format!("carebot listens on {}", running.url()));
+        output::announce(&format!("carebot listens on {}", running.url()));
         running.until_stopped().await
     })
 }
@@ -121,11 +125,19 @@ impl Running {
         let jobs = jobs::start(&service);
         let edge = carebot_server::build(Arc::clone(&service), setup::server_settings(config));
         if let Some(listener) = metrics {
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!(%address, "metrics are served");
+            }
             tokio::spawn(listen::serve_metrics(listener, edge.clone(), stop.clone()));
         }
         let tls = certificate.is_some();
         let connections = tokio::spawn(listen::serve(listener, edge, certificate, stop.clone()));
         tracing::info!(%address, tls, database = %config.database.url, mode = config.mode().as_str(), "carebot serves");
+        if config.is_http_for_robots_only() {
+            tracing::info!(
+                "browsers keep their session over https only; for a trial on plain http add --set mode=development"
+            );
+        }
         Ok(Self { address, tls, jobs, service, connections })
     }
 
@@ -151,7 +163,8 @@ impl Running {
 async fn bind(config: &Config) -> Result<TcpListener> {
     let address = config.server.listen;
     TcpListener::bind(address).await.map_err(|error| {
-        let failure = Failure::new(format!("can not listen on {address} ({}): {error}", config.source("server.listen")));
+        let failure =
+            Failure::new(format!("can not listen on {address} ({}): {error}", config.source("server.listen")));
         match error.kind() {
             std::io::ErrorKind::AddrInUse => {
                 failure.next("Another program uses this address; stop it, or choose another port with --listen.")
@@ -159,9 +172,8 @@ async fn bind(config: &Config) -> Result<TcpListener> {
             std::io::ErrorKind::PermissionDenied => {
                 failure.next("Ports below 1024 are for administrators; choose another with --listen.")
             }
-            std::io::ErrorKind::AddrNotAvailable => {
-                failure.next("This machine has no such address; 0.0.0.0 is every IPv4 address of it, [::] every address.")
-            }
+            std::io::ErrorKind::AddrNotAvailable => failure
+                .next("This machine has no such address; 0.0.0.0 is every IPv4 address of it, [::] every address."),
             _ => failure,
         }
     })
@@ -178,61 +190,6 @@ async fn bind_metrics(config: &Config) -> Option<TcpListener> {
                 "no metrics: the address can not be used; set metrics.listen (or --metrics) to another one, or to `off`"
             );
             None
-        }
-    }
-}
-
-/// A token that the first SIGTERM or SIGINT cancels. The second ends the process at once.
-pub fn stop_on_signals() -> Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    let mut signals = Signals::listen()?;
-    tokio::spawn(async move {
-        signals.next().await;
-        token.cancel();
-        output::note("carebot is stopping; once more ends it at once");
-        signals.next().await;
-        std::process::exit(130);
-    });
-    Ok(stop)
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(format!("signals can not be heard: {error}")));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
-    fn listen() -> Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        // Without Ctrl-C there is nothing to wait for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
         }
     }
 }

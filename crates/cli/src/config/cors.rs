@@ -29,8 +29,8 @@ impl Cors {
             Mode::Release => Vec::new(),
         };
         for origin in &self.origins {
-            if !allowed.contains(&origin.0) {
-                allowed.push(origin.0.clone());
+            if !allowed.iter().any(|known| known == origin.as_str()) {
+                allowed.push(origin.as_str().to_owned());
             }
         }
         allowed

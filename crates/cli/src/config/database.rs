@@ -35,6 +35,9 @@ section! {
         pool_check: bool = true;
         /// How long a request waits for a connection before it is answered with 503.
         acquire_timeout_seconds: u64 = 5, in 1..=600;
+        /// MariaDB: how long a statement may take before the request is answered with 503, so that a database that has gone
+        /// silent holds nobody for ever. Changes of the schema take as long as they need.
+        statement_timeout_seconds: u64 = 10, in 1..=3_600;
         /// SQLite: threads that read; 0 is one for each processor core, at least 2.
         sqlite_readers: usize = 0, in 0..=256;
     }
@@ -68,6 +71,7 @@ impl Database {
             pool_recycle: Duration::from_secs(self.pool_recycle_seconds),
             pool_check: self.pool_check,
             acquire_timeout: Duration::from_secs(self.acquire_timeout_seconds),
+            statement_timeout: Duration::from_secs(self.statement_timeout_seconds),
             sqlite_readers: self.readers(cores),
         }
     }

@@ -23,7 +23,6 @@ pub struct Loader {
     file: File,
     environment: Environment,
     flags: Vec<(String, String)>,
-    original_database: bool,
 }
 
 impl Default for Loader {
@@ -33,7 +32,6 @@ impl Default for Loader {
             file: File::IfPresent(PathBuf::from(DEFAULT_FILE)),
             environment: Environment::default(),
             flags: Vec::new(),
-            original_database: true,
         }
     }
 }
@@ -72,14 +70,6 @@ impl Loader {
         self
     }
 
-    /// Does not look at `DB_HOST` and the other `DB_` variables: a demonstration must never touch a real database that
-    /// the environment happens to name.
-    #[must_use]
-    pub fn ignore_original_database(mut self) -> Self {
-        self.original_database = false;
-        self
-    }
-
     /// Reads and checks everything.
     ///
     /// # Errors
@@ -102,7 +92,7 @@ impl Loader {
         // Where a higher layer names the database, leftovers of the original are not worth an error.
         let named_above =
             self.environment.has("CAREBOT_DATABASE__URL") || self.flags.iter().any(|(key, _)| key == "database.url");
-        let reserved = original::read(&self.environment, self.original_database && !named_above, reader);
+        let reserved = original::read(&self.environment, !named_above, reader);
         self.environment.read(reader);
         for (key, value) in self.flags {
             reader.set(&key, Raw::Text(value), Source::Flag);

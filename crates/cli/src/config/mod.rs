@@ -194,6 +194,14 @@ impl Config {
         self.cors.allowed_in(self.mode())
     }
 
+    /// Whether browsers would drop the session cookie, because nothing here tells of https: no certificate, no proxy.
+    pub fn is_http_for_robots_only(&self) -> bool {
+        self.cookie_secure()
+            && self.tls.files().is_none()
+            && self.server.trusted_proxies.is_empty()
+            && self.server.public_url.is_none()
+    }
+
     /// Everything that is wrong with settings that are right one by one; empty if nothing is.
     ///
     /// A [`Loader`] has checked this already. To be asked again by whoever changes a loaded configuration.

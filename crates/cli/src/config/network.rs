@@ -23,12 +23,6 @@ impl Network {
     pub fn prefix(&self) -> u8 {
         self.prefix
     }
-
-    /// Whether the address lies in the network. An IPv4 address that came in through an IPv6 socket counts as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4() && first_bits(address, self.prefix) == self.address
-    }
 }
 
 /// The address with all bits but the first `prefix` cleared.

@@ -56,7 +56,7 @@ pub struct Status {
 }
 
 /// How long another server's migration may take between two steps before its lock counts as left behind.
-const LOCK: Duration = Duration::from_secs(60);
+const LOCK: Duration = Duration::from_mins(1);
 /// How often the lock is asked for.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -64,7 +64,7 @@ impl Migration {
     /// SHA-256 of its text, in hexadecimal.
     pub fn checksum(&self) -> String {
         let digest = ring::digest::digest(&ring::digest::SHA256, self.text.as_bytes());
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::ambient::hexadecimal(digest.as_ref())
     }
 
     /// Its statements in the engine's language.
@@ -169,6 +169,7 @@ pub async fn run(db: &Db, clock: &dyn Clock, rng: &dyn Rng) -> Result<Vec<Migrat
     if status(db).await?.pending.is_empty() {
         return Ok(Vec::new());
     }
+    let db = &db.patient();
     bookkeeping(db).await?;
     let mut bytes = [0; 8];
     rng.fill(&mut bytes);

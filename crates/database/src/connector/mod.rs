@@ -1,6 +1,6 @@
 //! Two engines behind one set of types.
 //!
-//! * [`Db`] is a handle to a database, cheap to clone. [`Db::read`] gives a [`Tx`](tx::Tx) whose statements each see the
+//! * [`Db`] is a handle to a database, cheap to clone. [`Db::read`] gives a [`Tx`] whose statements each see the
 //!   newest data; [`Db::begin`] one that writes and commits as a whole; [`Db::append`] inserts one row through the
 //!   group commit, the fast way for reports.
 //! * SQLite: one writer thread that commits what is waiting together, reader threads, cached statements.
@@ -20,6 +20,8 @@ mod sqlite;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(doc)]
+use crate::DbError;
 use crate::Result;
 use crate::connector::tx::Tx;
 use crate::connector::url::DbUrl;
@@ -43,6 +45,9 @@ pub struct Options {
     pub pool_check: bool,
     /// How long to wait for a connection, a reader or the writer before [`DbError::Unavailable`].
     pub acquire_timeout: Duration,
+    /// MariaDB: how long a statement may take before [`DbError::Unavailable`], so that a server that has gone silent
+    /// holds nobody for ever. See [`Db::patient`].
+    pub statement_timeout: Duration,
     /// SQLite: number of reader threads.
     pub sqlite_readers: usize,
 }
@@ -53,9 +58,10 @@ impl Default for Options {
             create: false,
             pool_size: 10,
             pool_overflow: 5,
-            pool_recycle: Duration::from_secs(120),
+            pool_recycle: Duration::from_mins(2),
             pool_check: true,
             acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
             sqlite_readers: 2,
         }
     }
@@ -85,6 +91,7 @@ enum Engine {
 #[derive(Clone, Debug)]
 pub struct Db {
     engine: Arc<Engine>,
+    patient: bool,
 }
 
 impl Db {
@@ -97,7 +104,13 @@ impl Db {
             DbUrl::Sqlite { path } => Engine::Sqlite(sqlite::Sqlite::open(path, options).await?),
             DbUrl::MariaDb(target) => Engine::MariaDb(mariadb::MariaDb::open(target, options).await?),
         };
-        Ok(Self { engine: Arc::new(engine) })
+        Ok(Self { engine: Arc::new(engine), patient: false })
+    }
+
+    /// The same database, but statements in transactions may take as long as they need: for changes of the schema.
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self { patient: true, ..self.clone() }
     }
 
     /// Which engine this is.
@@ -123,7 +136,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx> {
         match &*self.engine {
             Engine::Sqlite(sqlite) => Ok(Tx::sqlite_write(sqlite.begin().await?)),
-            Engine::MariaDb(mariadb) => Tx::mariadb_write(mariadb.pool()).await,
+            Engine::MariaDb(mariadb) => Tx::mariadb_write(mariadb.pool(), self.patient).await,
         }
     }
 

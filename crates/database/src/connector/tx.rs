@@ -45,8 +45,12 @@ impl Tx {
         Self { inner: Inner::MariaDbRead(pool) }
     }
 
-    pub(crate) async fn mariadb_write(pool: Arc<Pool>) -> Result<Self> {
-        Ok(Self { inner: Inner::MariaDbWrite(pool.lease().await?.begin().await?) })
+    pub(crate) async fn mariadb_write(pool: Arc<Pool>, patient: bool) -> Result<Self> {
+        let mut lease = pool.lease().await?.begin().await?;
+        if patient {
+            lease.wait_for_ever();
+        }
+        Ok(Self { inner: Inner::MariaDbWrite(lease) })
     }
 
     /// Whether this runs on SQLite, for the few words the engines do not share.

@@ -55,7 +55,7 @@ impl FromStr for DbUrl {
     fn from_str(text: &str) -> Result<Self, DbError> {
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() || path.contains("?") {
+            if path.is_empty() || path.contains('?') {
                 return Err(wrong("the path of the SQLite file is missing or has a `?`"));
             }
             return Ok(Self::Sqlite { path: PathBuf::from(path) });

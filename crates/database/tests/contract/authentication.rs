@@ -284,7 +284,7 @@ both_engines! {
 
     async fn sessions_and_memberships_end_with_account_and_family(t: TestDb) {
         let house = t.household().await;
-        let (elder, _) = t.session(house.elder, true).await;
+        let (elder, elder_id) = t.session(house.elder, true).await;
         let (guardian, _) = t.session(house.guardian, false).await;
         assert!(transact!(t.db, tx => { families::delete(&mut tx, &permit(house.family), t.now()).await }).unwrap());
         assert_eq!(live(&t, &elder).await.actor.own_family(), None);
@@ -293,6 +293,8 @@ both_engines! {
         assert_eq!(memberships, []);
         assert!(transact!(t.db, tx => { accounts::delete(&mut tx, &permit(house.elder), t.now()).await }).unwrap());
         assert!(found(&t, &elder).await.is_none());
+        assert_eq!(get(&t, elder_id).await, None);
+        assert_eq!(list(&t, house.elder).await, []);
         assert!(is_live(&t, &guardian).await);
     }
 }

@@ -30,8 +30,12 @@ pub struct ForeignKey {
 
 pub async fn tables(t: &TestDb) -> Vec<String> {
     let sql = match t.engine {
-        Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name",
-        Engine::MariaDb => "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name",
+        Engine::Sqlite => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
+        }
+        Engine::MariaDb => {
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name"
+        }
     };
     t.db.read().fetch(sql, vec![], |row| row.get(0)).await.unwrap()
 }
@@ -39,7 +43,9 @@ pub async fn tables(t: &TestDb) -> Vec<String> {
 /// In the order of declaration.
 pub async fn columns(t: &TestDb, table: &str) -> Vec<Column> {
     let sql = match t.engine {
-        Engine::Sqlite => "SELECT name, type, CASE \"notnull\" WHEN 0 THEN 'YES' ELSE 'NO' END FROM pragma_table_info(?) ORDER BY cid",
+        Engine::Sqlite => {
+            "SELECT name, type, CASE \"notnull\" WHEN 0 THEN 'YES' ELSE 'NO' END FROM pragma_table_info(?) ORDER BY cid"
+        }
         Engine::MariaDb => {
             "SELECT column_name, data_type, is_nullable FROM information_schema.columns
              WHERE table_schema = DATABASE() AND table_name = ? ORDER BY ordinal_position"
@@ -73,14 +79,13 @@ pub async fn foreign_keys(t: &TestDb) -> Vec<ForeignKey> {
              WHERE k.table_schema = DATABASE() AND k.referenced_table_name IS NOT NULL"
         }
     };
-    let mut keys = t
-        .db
-        .read()
-        .fetch(sql, vec![], |row| {
-            Ok(ForeignKey { parent: row.get(0)?, table: row.get(1)?, column: row.get(2)?, on_delete: row.get(3)? })
-        })
-        .await
-        .unwrap();
+    let mut keys =
+        t.db.read()
+            .fetch(sql, vec![], |row| {
+                Ok(ForeignKey { parent: row.get(0)?, table: row.get(1)?, column: row.get(2)?, on_delete: row.get(3)? })
+            })
+            .await
+            .unwrap();
     keys.sort();
     keys
 }

@@ -20,7 +20,14 @@ fn times(t: &TestDb) -> Vec<Timestamp> {
     (0..ROWS).map(|_| millis(i64::try_from(t.rng.next() % 9).unwrap() * 400)).collect()
 }
 
-async fn keys(t: &TestDb, listing: &Listing, order: Order, after: Option<Key>, floor: Option<Key>, limit: u32) -> (Vec<Key>, Option<Key>, bool) {
+async fn keys(
+    t: &TestDb,
+    listing: &Listing,
+    order: Order,
+    after: Option<Key>,
+    floor: Option<Key>,
+    limit: u32,
+) -> (Vec<Key>, Option<Key>, bool) {
     let page = listing
         .page(&mut t.db.read(), order, after, floor, limit, Vec::new, |keys: &mut Vec<Key>, row| {
             keys.push(Key { time: row.get(0)?, id: row.get(1)? });

@@ -5,17 +5,17 @@
 mod accounts;
 mod authentication;
 mod catalogue;
-// mod connector;
+mod connector;
 mod deletion;
 mod families;
 mod listing;
 mod members;
 mod messages;
-// mod migrate;
+mod migrate;
 mod notifications;
-// mod parity;
-// mod row_ids;
-// mod scans;
+mod parity;
+mod row_ids;
+mod scans;
 mod status;
 mod tools;
 

@@ -4,12 +4,12 @@ use carebot_model::text::LongText;
 
 use crate::prelude::*;
 
-fn text(content: &str) -> Option<LongText> {
-    Some(LongText::parse(content.to_owned()).expect("short enough"))
+fn text(content: &str) -> LongText {
+    LongText::parse(content.to_owned()).expect("short enough")
 }
 
 async fn send(t: &TestDb, from: AccountId, to: AccountId, content: &str) -> Result<RowId, DbError> {
-    let new = NewMessage { from_id: from, to_id: to, content: text(content), image_url: None };
+    let new = NewMessage { from_id: from, to_id: to, content: Some(text(content)), image_url: None };
     let id = t.id();
     transact!(t.db, tx => { messages::create(&mut tx, &permit(from), id, &new, t.now()).await })
 }
@@ -160,7 +160,8 @@ both_engines! {
         let (elder, guardian) = (t.elder().await, t.guardian().await);
         let longest = "한".repeat(21_845);
         for content in TEXTS.iter().copied().chain([longest.as_str()]) {
-            let new = NewMessage { from_id: elder, to_id: guardian, content: text(content), image_url: text(content) };
+            let text = Some(text(content));
+            let new = NewMessage { from_id: elder, to_id: guardian, content: text.clone(), image_url: text };
             let id = t.id();
             transact!(t.db, tx => { messages::create(&mut tx, &permit(elder), id, &new, t.now()).await }).unwrap();
             let message = messages::get(&mut t.db.read(), id).await.unwrap().unwrap();

@@ -47,6 +47,20 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// The operator at the command line: may do what the system may, is no stored account and has no stored session.
+    ///
+    /// # Panics
+    /// Never: its id is a valid one.
+    pub fn operator() -> Self {
+        Self::Account {
+            id: AccountId::parse("U000000000000000").expect("sixteen letters and digits are an id"),
+            role: Role::System,
+            family: None,
+            memberships: Vec::new(),
+            session: SessionInfo { id: RowId(0), kind: SessionKind::Person },
+        }
+    }
+
     /// The account, if signed in.
     pub const fn account(&self) -> Option<AccountId> {
         match self {

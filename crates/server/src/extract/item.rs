@@ -71,6 +71,7 @@ pub struct Item {
     /// What was found there; never a secret.
     pub input: Value,
     /// Particulars; left out where there are none.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub ctx: Option<Value>,
 }
 

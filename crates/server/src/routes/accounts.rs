@@ -155,7 +155,8 @@ async fn create(State(app): State<App>, caller: Caller, Body(form): Body<CreateA
         missing("body", &[field], "User data is required").echo(&form)?;
     }
     let mut echo = form.echo();
-    echo.remove("password");
+    // Not `remove`, which puts the last field in its place.
+    echo.shift_remove("password");
     let password = password.map(Secret::expose).unwrap_or_default();
     let id = app.service().create_account(&caller, details(&form), password).await.echo(&echo)?;
     gives(StatusCode::CREATED, "New account created successfully", &Created { id })
@@ -173,7 +174,7 @@ async fn read(State(app): State<App>, caller: Caller, path: Path) -> Answer {
 
 async fn update(State(app): State<App>, caller: Caller, path: Path, Body(form): Body<CreateAccount>) -> Answer {
     let mut echo = form.echo();
-    echo.remove("password");
+    echo.shift_remove("password");
     let echo = with_path("user_id", path.one(), echo);
     let account = app.service().update_account(&caller, path.one(), details(&form)).await.echo(&echo)?;
     gives(StatusCode::OK, "Account updated successfully", &account)

@@ -12,5 +12,5 @@ use crate::{Result, Service};
 pub const INTERVAL: Duration = RowIds::RENEWAL;
 
 pub async fn run(service: Arc<Service>, _stop: CancellationToken) -> Result<()> {
-    Ok(service.ids.renew(&service.db, service.now()).await?)
+    service.renew_node().await
 }

@@ -1,10 +1,11 @@
 //! A connection that is in use.
 
+use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Params};
+use mysql_async::{Conn, Error, IoError, Params};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Pool, error};
@@ -24,6 +25,8 @@ pub struct Lease {
     dirty: bool,
     /// A transaction is open: must not go back to the pool.
     open: bool,
+    /// How long a statement may take; none is as long as it needs.
+    limit: Option<Duration>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -31,20 +34,35 @@ fn positional(params: Vec<Value>) -> Params {
     if params.is_empty() { Params::Empty } else { Params::Positional(params.into_iter().map(Into::into).collect()) }
 }
 
+/// Gives up on a server that has gone silent.
+async fn within<T>(limit: Option<Duration>, statement: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match limit {
+        None => statement.await,
+        Some(limit) => match tokio::time::timeout(limit, statement).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Io(IoError::Io(io::ErrorKind::TimedOut.into()))),
+        },
+    }
+}
+
+fn is_timeout(failure: &Error) -> bool {
+    matches!(failure, Error::Io(IoError::Io(error)) if error.kind() == io::ErrorKind::TimedOut)
+}
+
 impl Lease {
-    pub const fn new(
-        pool: Arc<Pool>,
-        permit: OwnedSemaphorePermit,
-        connection: Conn,
-        made: Instant,
-        reused: bool,
-    ) -> Self {
-        Self { pool, connection: Some(connection), made, reused, dirty: false, open: false, _permit: permit }
+    pub fn new(pool: Arc<Pool>, permit: OwnedSemaphorePermit, connection: Conn, made: Instant, reused: bool) -> Self {
+        let limit = Some(pool.statement_timeout());
+        Self { pool, connection: Some(connection), made, reused, dirty: false, open: false, limit, _permit: permit }
     }
 
     /// Whether it lay idle before: then it may be dead without anybody knowing.
     pub const fn is_reused(&self) -> bool {
         self.reused
+    }
+
+    /// From now on statements take as long as they need.
+    pub const fn wait_for_ever(&mut self) {
+        self.limit = None;
     }
 
     /// The connection, marked as dirty until the statement has come back whole.
@@ -59,6 +77,8 @@ impl Lease {
     fn failed(&mut self, failure: Error) -> DbError {
         // A refused statement leaves the connection in order; everything else does not.
         let lost = !matches!(failure, Error::Server(_));
+        // Who has waited so long is not made to wait again.
+        let again = self.open && !is_timeout(&failure);
         let other_host = matches!(&failure, Error::Server(server) if matches!(server.code, 1290 | 1792 | 1836 | 1047));
         let ending = matches!(&failure, Error::Server(server) if matches!(server.code, 1053 | 1927));
         self.dirty = lost || other_host || ending;
@@ -67,7 +87,7 @@ impl Lease {
         }
         match error(failure) {
             // The server rolls back what was not committed, so the whole of it can be run again on another connection.
-            DbError::Unavailable(text) if self.open && self.dirty => {
+            DbError::Unavailable(text) if again && self.dirty => {
                 DbError::Conflict(format!("the connection was lost before the commit: {text}"))
             }
             other => other,
@@ -91,7 +111,8 @@ impl Lease {
     }
 
     async fn command(&mut self, sql: &'static str) -> Result<()> {
-        match self.start()?.query_drop(sql).await {
+        let limit = self.limit;
+        match within(limit, self.start()?.query_drop(sql)).await {
             Ok(()) => {
                 self.dirty = false;
                 Ok(())
@@ -107,6 +128,7 @@ impl Lease {
         mut state: S,
         step: &(dyn Fn(&mut S, &Row<'_>) -> Result<()> + Send + Sync),
     ) -> Result<S> {
+        let limit = self.limit;
         let connection = self.start()?;
         let run = async {
             let mut result = connection.exec_iter(sql, positional(params)).await?;
@@ -121,7 +143,7 @@ impl Lease {
             }
             Ok((outcome, state))
         };
-        match run.await {
+        match within(limit, run).await {
             Ok((outcome, state)) => {
                 self.dirty = false;
                 outcome.map(|()| state)
@@ -131,8 +153,9 @@ impl Lease {
     }
 
     pub async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<u64> {
+        let limit = self.limit;
         let connection = self.start()?;
-        match connection.exec_drop(sql, positional(params)).await {
+        match within(limit, connection.exec_drop(sql, positional(params))).await {
             Ok(()) => {
                 let rows = connection.affected_rows();
                 self.dirty = false;
@@ -148,13 +171,14 @@ impl Lease {
         }
         // From here on a lost connection leaves open whether it happened.
         self.open = false;
-        match self.command("COMMIT").await {
-            Err(DbError::Unavailable(text)) => {
-                self.dirty = true;
-                Err(DbError::OutcomeUnknown(text))
+        self.command("COMMIT").await.map_err(|failure| {
+            // Whatever state it is in, it is not the one that the next user expects.
+            self.dirty = true;
+            match failure {
+                DbError::Unavailable(text) => DbError::OutcomeUnknown(text),
+                other => other,
             }
-            result => result,
-        }
+        })
     }
 
     pub async fn rollback(mut self) {

@@ -38,6 +38,8 @@ pub struct Pool {
     recycle: Duration,
     check: bool,
     timeout: Duration,
+    /// How long a statement may take.
+    statement: Duration,
     closed: AtomicBool,
 }
 
@@ -93,6 +95,7 @@ impl Pool {
             recycle: options.pool_recycle,
             check: options.pool_check,
             timeout: options.acquire_timeout,
+            statement: options.statement_timeout,
             closed: AtomicBool::new(false),
         })
     }
@@ -167,6 +170,11 @@ impl Pool {
             connection.query_drop(statement).await.map_err(error)?;
         }
         Ok(connection)
+    }
+
+    /// How long a statement may take.
+    pub const fn statement_timeout(&self) -> Duration {
+        self.statement
     }
 
     /// Called by a lease that ends in good order.

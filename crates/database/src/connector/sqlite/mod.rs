@@ -110,6 +110,7 @@ pub fn execute(connection: &Connection, sql: &str, params: &[Value]) -> Result<u
 }
 
 /// Sorts an error of SQLite into ours.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 pub fn error(error: rusqlite::Error) -> DbError {
     let rusqlite::Error::SqliteFailure(failure, ref message) = error else {
         return DbError::Statement(error.to_string());

@@ -163,7 +163,8 @@ fn run(connection: &Connection, queue: &Receiver<Job>) {
 fn batch(connection: &Connection, queue: &Receiver<Job>, first: Job) -> Option<oneshot::Sender<()>> {
     let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(error);
     let deadline = Instant::now() + BATCH_TIME;
-    let mut waiting: Vec<Reply> = Vec::new();
+    // Bad news wait as well: a key that is there already may be that of a row whose commit then fails.
+    let mut waiting: Vec<(Reply, Result<()>)> = Vec::new();
     let mut close = None;
     let mut next = Some(first);
     let mut count = 0;
@@ -178,15 +179,12 @@ fn batch(connection: &Connection, queue: &Receiver<Job>, first: Job) -> Option<o
             (Job::Session { started, .. }, Err(error)) => answer(started, Err(error)),
             (Job::Append { row, reply, claim }, Ok(())) => {
                 if !reply.is_closed() && claim.take(Claim::BEGUN) {
-                    match insert(connection, &row) {
-                        Ok(()) => waiting.push(reply),
-                        Err(error) => answer(reply, Err(error)),
-                    }
+                    waiting.push((reply, insert(connection, &row)));
                 }
             }
             (Job::Session { commands, started }, Ok(())) => {
                 if started.send(Ok(())).is_ok() {
-                    waiting.extend(session(connection, &commands));
+                    waiting.extend(session(connection, &commands).map(|reply| (reply, Ok(()))));
                 }
             }
         }
@@ -199,8 +197,8 @@ fn batch(connection: &Connection, queue: &Receiver<Job>, first: Job) -> Option<o
             // Rolling back cannot fail in a way that would keep anything.
             let _ = connection.execute_batch("ROLLBACK");
         }
-        for reply in waiting {
-            answer(reply, committed.as_ref().map_err(duplicate).map(|()| ()));
+        for (reply, result) in waiting {
+            answer(reply, committed.as_ref().map_err(duplicate).and(result));
         }
     }
     close

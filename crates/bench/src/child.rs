@@ -1,0 +1,60 @@
+//! The server under test, in a process of its own: what `carebot serve` does in release mode, and nothing else.
+
+use std::io::{Read, stdin};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use carebot_database::ambient::{SystemClock, SystemRng};
+use carebot_database::{Db, Options, migrate};
+use carebot_server::edge::cookie::CookieSettings;
+use carebot_server::{ServerSettings, listen};
+use carebot_service::{Service, Settings, jobs};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::Result;
+
+/// Serves until standard input ends, which it does when the benchmark does, however that ends.
+pub fn serve(address: SocketAddr, database: &str) -> Result {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("info"))
+        .with_writer(std::io::stderr)
+        .json()
+        .flatten_event(true)
+        .init();
+    let cores = std::thread::available_parallelism()?.get();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores)
+        .thread_name("carebot")
+        .enable_all()
+        .build()?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    std::thread::spawn(move || {
+        // Whether it ends or breaks, the benchmark is gone.
+        let _ = stdin().read_to_end(&mut Vec::new());
+        token.cancel();
+    });
+    runtime.block_on(async {
+        let listener = TcpListener::bind(address).await?;
+        let options = Options { sqlite_readers: cores.max(2), ..Options::default() };
+        let db = Db::open(&database.parse()?, &options).await?;
+        migrate::run(&db, &SystemClock, &SystemRng).await?;
+        let settings = Settings { hash_concurrency: cores, ..Settings::default() };
+        let service = Service::start(db, Arc::new(SystemClock), Arc::new(SystemRng), settings).await;
+        let service = service.map_err(|error| format!("{error:?}"))?;
+        let jobs = jobs::start(&service);
+        let settings = ServerSettings {
+            docs: false,
+            cookie: CookieSettings { domain: None, secure: true, same_site: "none" },
+            ..ServerSettings::default()
+        };
+        let edge = carebot_server::build(Arc::clone(&service), settings);
+        tracing::info!(%address, "carebot serves");
+        listen::serve(listener, edge, None, stop).await?;
+        jobs.stop().await;
+        service.finish().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,12 @@
+//! The program as its users meet it: run as a process, spoken to over HTTP, stopped with signals.
+
+mod support;
+
+mod accounts;
+mod configuration;
+mod demo;
+mod doctor;
+mod migrate;
+mod replay;
+mod serve;
+mod tls;

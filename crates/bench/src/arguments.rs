@@ -25,6 +25,9 @@ The benchmark of carebot. Build it with --release, on a quiet machine:
 MariaDB must be installed for its half, and sysbench for the comparison with it
 (Debian: apt-get install mariadb-server-core mariadb-client-core sysbench).";
 
+/// Instead of a database: no server of ours but the HTTP library alone.
+pub const BARE: &str = "none";
+
 /// What was asked for.
 pub enum Command {
     /// The text above.
@@ -33,7 +36,7 @@ pub enum Command {
     Server {
         /// Where to listen.
         listen: SocketAddr,
-        /// The URL of the database.
+        /// The URL of the database, or [`BARE`].
         database: String,
     },
     /// To measure.
@@ -99,6 +102,11 @@ impl Arguments {
             }
         }
         Ok(Command::Bench(arguments))
+    }
+
+    /// Whether a workload of this name is wanted.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
     }
 }
 

@@ -4,16 +4,19 @@ use std::io::{Read, stdin};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::serve::ListenerExt;
 use carebot_database::ambient::{SystemClock, SystemRng};
 use carebot_database::{Db, Options, migrate};
 use carebot_server::edge::cookie::CookieSettings;
 use carebot_server::{ServerSettings, listen};
 use carebot_service::{Service, Settings, jobs};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::Result;
+use crate::work::HELLO;
 
 /// Serves until standard input ends, which it does when the benchmark does, however that ends.
 pub fn serve(address: SocketAddr, database: &str) -> Result {
@@ -24,18 +27,7 @@ pub fn serve(address: SocketAddr, database: &str) -> Result {
         .flatten_event(true)
         .init();
     let cores = std::thread::available_parallelism()?.get();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores)
-        .thread_name("carebot")
-        .enable_all()
-        .build()?;
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    std::thread::spawn(move || {
-        // Whether it ends or breaks, the benchmark is gone.
-        let _ = stdin().read_to_end(&mut Vec::new());
-        token.cancel();
-    });
+    let (runtime, stop) = prepare(cores)?;
     runtime.block_on(async {
         let listener = TcpListener::bind(address).await?;
         let options = Options { sqlite_readers: cores.max(2), ..Options::default() };
@@ -57,4 +49,36 @@ pub fn serve(address: SocketAddr, database: &str) -> Result {
         service.finish().await;
         Ok(())
     })
+}
+
+/// Serves the shortest possible hello with the HTTP library alone: what an answer costs on this machine at the least.
+pub fn serve_bare(address: SocketAddr) -> Result {
+    let (runtime, stop) = prepare(std::thread::available_parallelism()?.get())?;
+    let hello = || async { ([("content-type", "application/json")], HELLO) };
+    runtime.block_on(async {
+        let listener = TcpListener::bind(address).await?.tap_io(|stream| {
+            // Without it the answer is only slower.
+            let _ = stream.set_nodelay(true);
+        });
+        let router = axum::Router::new().route("/healthz", axum::routing::get(hello));
+        axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?;
+        Ok(())
+    })
+}
+
+/// The threads of a server, and what tells it to stop: the end of standard input.
+fn prepare(cores: usize) -> Result<(Runtime, CancellationToken)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores)
+        .thread_name("carebot")
+        .enable_all()
+        .build()?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    std::thread::spawn(move || {
+        // Whether it ends or breaks, the benchmark is gone.
+        let _ = stdin().read_to_end(&mut Vec::new());
+        token.cancel();
+    });
+    Ok((runtime, stop))
 }

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             println!("{}", arguments::HELP);
             Ok(())
         }
+        Ok(Command::Server { listen, database }) if database == arguments::BARE => child::serve_bare(listen),
         Ok(Command::Server { listen, database }) => child::serve(listen, &database),
         Ok(Command::Bench(arguments)) => run::run(&arguments),
         Err(failure) => Err(failure),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use carebot_testkit::mariadb::{self, Server as MariaDb};
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, BARE};
 use crate::load::{Client, Connection, count, drive};
 use crate::process::{CpuTime, Memory};
 use crate::raw_sqlite::{self, Raw};
@@ -54,6 +54,8 @@ pub enum Cell {
     Sysbench(sysbench::Test),
     /// The engine alone.
     Raw(raw_sqlite::Test),
+    /// The HTTP library alone.
+    Http,
 }
 
 /// Memory of a server.
@@ -151,13 +153,20 @@ async fn measure(arguments: &Arguments) -> Result<Findings> {
         eprintln!("process {} serves {} with {} reports", running.pid(), scene.engine.name(), scene.data.name());
         servers.push(running);
     }
+    let mut bare = Running::start(BARE, &folder.path().join("bare.log"))?;
+    bare.first_answer("/healthz").await?;
     tokio::time::sleep(SETTLE).await;
     let idle = servers.iter().map(Running::memory).collect::<Result<Vec<_>>>()?;
 
     let mut samples: BTreeMap<Cell, Vec<Sample>> = BTreeMap::new();
     for round in 1..=arguments.rounds {
+        if arguments.wants(Work::Hello.name()) {
+            let sample = ask_bare(&bare, arguments).await?;
+            progress(round, "the HTTP library alone", &sample);
+            samples.entry(Cell::Http).or_default().push(sample);
+        }
         for work in Work::ALL {
-            if arguments.only.as_ref().is_some_and(|only| !work.name().contains(only.as_str())) {
+            if !arguments.wants(work.name()) {
                 continue;
             }
             for (scene, server) in scenes.iter().zip(&servers).filter(|(scene, _)| work.is_about(scene.data)) {
@@ -189,6 +198,7 @@ async fn measure(arguments: &Arguments) -> Result<Findings> {
         server.stop().await?;
         scene.db.close().await;
     }
+    bare.stop().await?;
     findings.cells = samples.into_iter().map(|(cell, samples)| (cell, median(&samples))).collect();
     Ok(findings)
 }
@@ -242,27 +252,42 @@ async fn ask(work: Work, scene: &Scene, server: &Running, mariadb: Option<&Maria
         }
         clients.push(Client::new(server.address, requests).await?);
     }
-    let (clients, _) = drive(clients, work.status(), WARM_UP).await?;
-
     let database = match (scene.engine, mariadb) {
-        (Engine::MariaDb, Some(server)) => Some(CpuTime::now(server.pid().ok_or("MariaDB is not running")?)?),
+        (Engine::MariaDb, Some(server)) => Some(server.pid().ok_or("MariaDB is not running")?),
         _ => None,
     };
-    let before = CpuTime::now(server.pid())?;
-    let (clients, tally) = drive(clients, work.status(), arguments.window).await?;
-    let requests = count(tally.latencies.len()).max(1.0);
-    let each = |time: Duration| time.as_secs_f64() * 1e6 / requests;
-    let server_cpu = each(before.elapsed()?);
-    let database_cpu = database.map(|before| before.elapsed()).transpose()?.map(each);
-    drop(clients);
-    if tally.wrong > 0 {
-        return Err(format!("{}: {} of {requests} answers had another status than {}", work.name(), tally.wrong, work.status()).into());
-    }
+    let sample = observe(clients, work, server.pid(), database, arguments.window).await?;
     if work == Work::Post {
         seed::clean(&scene.db, &scene.seeded).await?;
         if let Some(server) = mariadb {
             purged(server).await?;
         }
+    }
+    Ok(sample)
+}
+
+/// The hello of the HTTP library alone.
+async fn ask_bare(server: &Running, arguments: &Arguments) -> Result<Sample> {
+    let mut clients = Vec::new();
+    for _ in 0..arguments.clients {
+        clients.push(Client::new(server.address, vec![Work::hello()]).await?);
+    }
+    observe(clients, Work::Hello, server.pid(), None, arguments.window).await
+}
+
+/// Has clients ask, and looks at what that costs the processes.
+async fn observe(clients: Vec<Client>, work: Work, server: u32, database: Option<u32>, window: Duration) -> Result<Sample> {
+    let (clients, _) = drive(clients, work.status(), WARM_UP).await?;
+    let database = database.map(CpuTime::now).transpose()?;
+    let server = CpuTime::now(server)?;
+    let (clients, tally) = drive(clients, work.status(), window).await?;
+    let requests = count(tally.latencies.len()).max(1.0);
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / requests;
+    let server_cpu = each(server.elapsed()?);
+    let database_cpu = database.map(|before| before.elapsed()).transpose()?.map(each);
+    drop(clients);
+    if tally.wrong > 0 {
+        return Err(format!("{}: {} of {requests} answers had another status than {}", work.name(), tally.wrong, work.status()).into());
     }
     Ok(Sample {
         per_second: tally.per_second(),

@@ -127,7 +127,8 @@ pub struct Running {
 }
 
 impl Running {
-    fn start(url: &str, log: &Path) -> Result<Self> {
+    /// Starts a server on a database, or with [`BARE`](crate::arguments::BARE) the HTTP library alone.
+    pub fn start(url: &str, log: &Path) -> Result<Self> {
         // Somebody else may take the port before the server does; then the server ends and the benchmark says so.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let started = Instant::now();

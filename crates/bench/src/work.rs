@@ -9,6 +9,9 @@ use crate::load::Request;
 use crate::scene::{Data, Engine};
 use crate::seed::{EMAIL, PASSWORD, Seeded, UNREAD, User};
 
+/// What the hello is answered.
+pub const HELLO: &str = r#"{"status":"ok"}"#;
+
 /// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Work {
@@ -94,11 +97,13 @@ impl Work {
         share.map(|user| self.request(user, seeded.newest_thousand).into_bytes().into()).collect()
     }
 
+    /// The request of a hello.
+    pub fn hello() -> Request {
+        get("/healthz", "").into_bytes().into()
+    }
+
     fn request(self, User { token, family }: &User, newest_thousand: Timestamp) -> String {
         let cookie = format!("Cookie: session_id={token}\r\n");
-        let get = |path: &str, cookie: &str| {
-            format!("GET {path} HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: carebot-bench\r\nAccept: */*\r\n{cookie}\r\n")
-        };
         let post = |path: &str, cookie: &str, body: &str| {
             let mut text = format!("POST {path} HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: carebot-bench\r\nAccept: */*\r\n{cookie}");
             // Writing to memory does not fail.
@@ -125,7 +130,7 @@ impl Work {
     pub fn check(self, status: u16, body: &str) -> Result {
         let rows = body.matches("\"index\":").count();
         let right = match self {
-            Self::Hello => body == r#"{"status":"ok"}"#,
+            Self::Hello => body == HELLO,
             Self::Post => !body.contains("result"),
             Self::Latest => rows == 1,
             Self::Range => rows == 1_000,
@@ -138,4 +143,8 @@ impl Work {
         let begin: String = body.chars().take(300).collect();
         Err(format!("{} was answered {status} with {rows} rows: {begin}", self.name()).into())
     }
+}
+
+fn get(path: &str, cookie: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: carebot-bench\r\nAccept: */*\r\n{cookie}\r\n")
 }

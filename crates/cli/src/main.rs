@@ -9,7 +9,7 @@
 //! * [`failure`], [`output`] and [`secret`]: what a person at the terminal reads and types.
 //!
 //! # To add a command
-//! Its file in `commands/`, with its flags and a function `run`, and a line in [`arguments::Command`] and in its `run`.
+//! Its file in `commands/`, with its flags and a function `run`, and a line each in the list and in `run` of [`arguments`].
 
 mod arguments;
 mod client;

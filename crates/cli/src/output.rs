@@ -11,7 +11,7 @@ pub fn line(text: &str) {
     write(&format!("{text}\n"));
 }
 
-/// Writes text as it is to standard output; see [`line`].
+/// Writes text as it is to standard output; see [`line()`].
 pub fn write(text: &str) {
     let mut out = io::stdout().lock();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

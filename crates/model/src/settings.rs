@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::FamilyId;
 
 /// The switches of a family's robot.
+#[expect(clippy::struct_excessive_bools, reason = "they are four independent switches")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Settings {
     /// The family.

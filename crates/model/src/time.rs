@@ -31,11 +31,13 @@ impl Timestamp {
     }
 
     /// The start of this whole second.
+    #[must_use]
     pub fn floor_second(self) -> Self {
         Self::from_millis(self.0.div_euclid(1000) * 1000)
     }
 
     /// The last millisecond of this whole second: a closed range that ends here covers the second.
+    #[must_use]
     pub fn end_of_second(self) -> Self {
         Self::from_millis(self.0.div_euclid(1000) * 1000 + 999)
     }

@@ -3,7 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use carebot_service::pages::{Extent, Pages};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -38,13 +38,11 @@ pub fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
 }
 
 /// `{"message"}`.
-#[expect(clippy::unnecessary_wraps, reason = "the last word of a handler")]
 pub fn says(status: StatusCode, message: &str) -> Answer {
     Ok(json_response(status, &Envelope::<()> { message, result: None }))
 }
 
 /// `{"message","result"}`.
-#[expect(clippy::unnecessary_wraps, reason = "the last word of a handler")]
 pub fn gives(status: StatusCode, message: &str, result: &impl Serialize) -> Answer {
     Ok(json_response(status, &Envelope { message, result: Some(result) }))
 }
@@ -84,7 +82,8 @@ pub async fn streams(mut pages: Pages<Vec<u8>>, some: &'static str, none: &'stat
         bytes_response(StatusCode::OK, head)
     } else {
         let rest = stream::unfold(Rest { pages, head: Some(head), written: count > 0, ended: false }, Rest::next);
-        let mut response = Body::from_stream(rest).into_response();
+        // Compression asks once more after the end.
+        let mut response = Body::from_stream(rest.fuse()).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, JSON.clone());
         response
     };

@@ -47,7 +47,7 @@ impl Default for ServerSettings {
             public_url: None,
             cookie: CookieSettings::default(),
             origins: Vec::new(),
-            cors_max_age: Duration::from_secs(7200),
+            cors_max_age: Duration::from_hours(2),
             trusted_proxies: TrustedProxies::default(),
         }
     }

@@ -67,7 +67,8 @@ impl<F: Form + 'static> FromRequest<App> for Body<F> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (parts, stream) = request.into_parts();
-        let bytes = body::read(stream, app.settings().body_limit, app.settings().body_timeout).await?;
+        let (limit, time) = (app.settings().body_limit, app.settings().body_timeout);
+        let bytes = body::read(stream, body::asks_first(&parts.headers), limit, time).await?;
         Ok(Self(body::form(body::content_type(&parts.headers), &bytes)?))
     }
 }

@@ -35,7 +35,7 @@ const RETRY_SECONDS: u64 = 2;
 #[derive(Debug)]
 pub enum ApiError {
     /// A refusal or failure of a use case, with what the request said, if the contract echoes it.
-    Service { error: Error, input: Option<Value> },
+    Service { error: Error, input: Option<Box<Value>> },
     /// The request does not fit.
     Invalid(Invalid),
     /// The body could not be read.
@@ -82,7 +82,7 @@ pub trait Echo<T> {
 impl<T, E: Into<ApiError>> Echo<T> for Result<T, E> {
     fn echo(self, form: &impl Serialize) -> Result<T, ApiError> {
         self.map_err(|error| match error.into() {
-            ApiError::Service { error, .. } => ApiError::Service { error, input: serde_json::to_value(form).ok() },
+            ApiError::Service { error, .. } => ApiError::Service { error, input: serde_json::to_value(form).ok().map(Box::new) },
             other => other,
         })
     }
@@ -110,7 +110,7 @@ impl IntoResponse for ApiError {
         match self {
             Self::Invalid(invalid) => json_response(StatusCode::UNPROCESSABLE_ENTITY, &invalid),
             Self::Body(error) => body_response(&error),
-            Self::Service { error, input } => service_response(error, input),
+            Self::Service { error, input } => service_response(error, input.map(|input| *input)),
         }
     }
 }
@@ -125,7 +125,7 @@ fn body_response(error: &BodyError) -> Response {
         }
     };
     let mut response = refusal(status, kind, None, message, None);
-    // What is left of the body is not read.
+    // What is left of the body is not looked at.
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -45,7 +45,7 @@ pub async fn serve(
         .timer(TokioTimer::new())
         .max_header_list_size(64 * 1024)
         .max_concurrent_streams(256)
-        .keep_alive_interval(Some(Duration::from_secs(60)));
+        .keep_alive_interval(Some(Duration::from_mins(1)));
     let http = Arc::new(http);
     let graceful = GracefulShutdown::new();
     let refresher = certificate.map(|certificate| tokio::spawn(refresh(certificate, stop.clone())));
@@ -100,8 +100,8 @@ async fn connection<S>(
     let asked = AtomicBool::new(false);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
-        let edge = edge.clone();
-        async move { Ok::<_, std::convert::Infallible>(edge.serve(peer, request.map(Body::new)).await) }
+        let answer = edge.serve(peer, request.map(Body::new));
+        async move { Ok::<_, std::convert::Infallible>(answer.await) }
     });
     edge.app().metrics().connections.inc();
     let serving = watcher.watch(http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());

@@ -30,7 +30,7 @@ fn from_operations(operations: &[Operation]) -> Value {
         }
     }
     let schemas = generator.take_definitions(true);
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "carebot",
@@ -45,7 +45,30 @@ fn from_operations(operations: &[Operation]) -> Value {
         },
         // A session is never needed to be answered: who has none is refused in the contract's shape.
         "security": [{}, {"session": []}],
-    })
+    });
+    write_out(&mut document);
+    document
+}
+
+/// Whatever is allowed is written `{}`: some programs that read documents do not know that `true` says the same.
+fn write_out(value: &mut Value) {
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(write_out),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let inside = match (name.as_str(), &mut *field) {
+                    ("properties", Value::Object(properties)) => properties.values_mut().collect(),
+                    ("items" | "schema", schema) => vec![schema],
+                    _ => Vec::new(),
+                };
+                for schema in inside.into_iter().filter(|schema| **schema == Value::Bool(true)) {
+                    *schema = json!({});
+                }
+                write_out(field);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) -> Value {

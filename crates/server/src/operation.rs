@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use axum::handler::Handler;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
-use axum::{Extension, Router};
+use axum::Router;
 use carebot_model::access::Action;
 use http::Method;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -250,17 +250,22 @@ impl Operation {
 #[derive(Clone, Copy, Debug)]
 pub struct Answered(pub usize);
 
+/// Marks every answer of a route. Not generic over the handler, so that it is compiled once and not once per operation.
+fn tagged(route: MethodRouter<App>, index: Answered) -> MethodRouter<App> {
+    route.layer(axum::middleware::map_response(move |mut response: Response| async move {
+        response.extensions_mut().insert(index);
+        response
+    }))
+}
+
 /// The operations and their router, while they are put together.
+#[derive(Default)]
 pub struct Api {
     pub operations: Vec<Operation>,
     routes: BTreeMap<&'static str, MethodRouter<App>>,
 }
 
 impl Api {
-    pub fn new() -> Self {
-        Self { operations: Vec::new(), routes: BTreeMap::new() }
-    }
-
     /// Adds an operation and the function that serves it.
     pub fn add<H, T>(&mut self, operation: Operation, handler: H)
     where
@@ -268,17 +273,8 @@ impl Api {
         T: 'static,
     {
         let filter = MethodFilter::try_from(operation.method.clone()).unwrap_or(MethodFilter::GET);
-        let index = Answered(self.operations.len());
-        let mut route = self.routes.remove(operation.path).unwrap_or_default();
-        route = route.on(
-            filter,
-            handler.layer(Extension(index)).layer(axum::middleware::map_response(
-                move |mut response: Response| async move {
-                    response.extensions_mut().insert(index);
-                    response
-                },
-            )),
-        );
+        let one = tagged(axum::routing::on(filter, handler), Answered(self.operations.len()));
+        let mut route = self.routes.remove(operation.path).unwrap_or_default().merge(one);
         if operation.method == Method::GET {
             // The contract has no HEAD; without this, GET would answer it.
             route = route.on(MethodFilter::HEAD, method_not_allowed);

@@ -77,7 +77,7 @@ impl Default for Settings {
             password_min_length: 8,
             idle: IdleLimits::default(),
             session_cache: Duration::from_secs(2),
-            session_cleanup: Duration::from_secs(600),
+            session_cleanup: Duration::from_mins(10),
             join: Join::Approval,
             throttle: throttle::Limits::default(),
             hash_concurrency: 2,

@@ -177,7 +177,8 @@ impl Service {
     pub async fn delete_join_request(&self, actor: &Actor, member: &str) -> Result<()> {
         let permit = self.join_request(actor, member, Action::JoinRequestDelete).await?;
         let existed = transact!(self.db, tx => {
-            // It may have been approved meanwhile: a member is not removed this way.
+            // It may be approved at this moment: a member is not removed this way.
+            tx.lock_one("SELECT 1 FROM members WHERE id = ?", params![*permit.resource()]).await?;
             if members::request_by_id(&mut tx, *permit.resource()).await?.is_none() {
                 return Ok::<_, DbError>(false);
             }

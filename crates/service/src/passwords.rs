@@ -36,7 +36,7 @@ pub struct Passwords {
     slots: Arc<Semaphore>,
     shortest: usize,
     rng: Arc<dyn Rng>,
-    /// A hash nobody knows the password of: an unknown address costs as much time as a wrong password.
+    /// A hash that no password has: an unknown address costs as much time as a wrong password.
     decoy: String,
 }
 
@@ -76,12 +76,13 @@ impl Passwords {
     /// With so many hashed at once, and new ones of at least so many characters.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the hash cannot be made at all.
+    /// [`Error::Internal`] if hashes cannot be read at all.
     pub fn new(concurrency: usize, shortest: usize, rng: Arc<dyn Rng>) -> Result<Self> {
-        let (mut password, mut salt) = ([0; 32], [0; 16]);
-        rng.fill(&mut password);
-        rng.fill(&mut salt);
-        Ok(Self { slots: Arc::new(Semaphore::new(concurrency.max(1))), shortest, decoy: make(&password, &salt)?, rng })
+        // All zeros instead of the hash of something: hashing here would delay every start, and keep its 19 MiB.
+        let (salt, zeros) = ("A".repeat(22), "A".repeat(43));
+        let decoy = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${zeros}");
+        PasswordHash::new(&decoy).map_err(internal)?;
+        Ok(Self { slots: Arc::new(Semaphore::new(concurrency.max(1))), shortest, decoy, rng })
     }
 
     /// Whether a new password may be.
@@ -157,6 +158,14 @@ mod tests {
         );
         assert_eq!(passwords.verify("할머니 산책", Some(hash)).await.expect("checked"), None);
         assert_eq!(passwords.verify("", None).await.expect("checked"), None);
+    }
+
+    #[test]
+    fn an_unknown_address_costs_what_a_new_password_does() {
+        let parameters = |hash: &str| hash.rsplitn(3, '$').last().map(str::to_owned);
+        let new = make(b"correct horse", &[7; 16]).expect("a hash");
+        assert_eq!(parameters(&passwords().decoy), parameters(&new));
+        assert_eq!(passwords().decoy.len(), new.len());
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { account: 10, address: 50, window: Duration::from_secs(900), longest: Duration::from_secs(60) }
+        Self { account: 10, address: 50, window: Duration::from_mins(15), longest: Duration::from_mins(1) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! News, weather, the robot's switches and the album.
 
-use carebot_database::{DbError, tools, transact};
+use carebot_database::{DbError, params, tools, transact};
 use carebot_model::access::{Action, Actor};
 use carebot_model::backgrounds::{Background, Uploader};
 use carebot_model::news::DailyNews;
@@ -67,6 +67,8 @@ impl Service {
     pub async fn update_settings(&self, actor: &Actor, family: &str, change: SettingsChange) -> Result<()> {
         let permit = self.family(actor, family, Action::SettingsUpdate).await?;
         transact!(self.db, tx => {
+            // Two who find none must not both make them.
+            tx.lock_one("SELECT 1 FROM families WHERE id = ?", params![*permit.resource()]).await?;
             if !tools::update_settings(&mut tx, &permit, change).await? {
                 tools::create_settings(&mut tx, *permit.resource()).await?;
                 tools::update_settings(&mut tx, &permit, change).await?;

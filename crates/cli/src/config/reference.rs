@@ -19,7 +19,8 @@ Nothing has to be configured. What can be is listed here. Values come in layers,
 2. `carebot.toml` in the working directory, if it is there, or the file given with `--config`, which must be there,
 3. the variables of the original system (at the end of this page),
 4. environment variables `CAREBOT_SECTION__FIELD`: two underscores between section and field,
-5. flags of the command line.
+5. flags of the command line: `--set section.field=value` sets any of them, and some have a flag of their own, such as
+   `carebot serve --listen`.
 
 `carebot config print` shows the effective values and where each came from, with passwords masked; `carebot config check`
 only tells what is wrong. A name that no setting has is an error everywhere, and so is a value that a setting can not have.

@@ -1,7 +1,6 @@
 //! Layers, names, checks and masks of the configuration.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 

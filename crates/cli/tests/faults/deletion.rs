@@ -82,8 +82,8 @@ async fn delete(engine: Engine) {
     assert_eq!(left(&db, &large.family).await, 0);
 
     // The other is interrupted, and goes on after the next start without being asked to.
-    let deleted = second.elder.client(program.address);
-    let deleted = { deleted }.must("DELETE", &format!("/families/{}", second.family), Some(&proof)).await;
+    let mut elder = second.elder.client(program.address);
+    let deleted = elder.must("DELETE", &format!("/families/{}", second.family), Some(&proof)).await;
     assert_eq!(deleted.status, 200, "{}", deleted.json());
     until("it is being emptied", async || left(&db, &second.family).await < REPORTS).await;
     let statuses = ledger.statuses();

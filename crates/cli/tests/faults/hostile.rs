@@ -102,7 +102,7 @@ fn starts(cases: &mut Cases) {
         (403, b"GET /accounts/%ff%fe HTTP/1.1"),
         (403, b"GET /accounts/%00 HTTP/1.1"),
         (403, b"GET /families/'%20OR%20''=' HTTP/1.1"),
-        (422, b"PATCH /messages/read/99999999999999999999999 HTTP/1.1"),
+        (404, b"PATCH /messages/read/99999999999999999999999 HTTP/1.1"),
         (422, b"GET /members?familyId=%ff%fe%00 HTTP/1.1"),
         (422, b"GET /members?familyId=%zz&&&=&=%&userId HTTP/1.1"),
         (422, b"GET /status/home/F000000000000000?start=%00 HTTP/1.1"),
@@ -143,7 +143,7 @@ fn headers(cases: &mut Cases) {
     ] {
         cases.survives(name, raw(HEALTH, &[HOST, header], b""));
     }
-    let token = [&b"cookie: session_id="[..], &[b'a'; 50_000]].concat();
+    let token = [&b"cookie: session_id="[..], &vec![b'a'; 50_000]].concat();
     let cookies = [&b"cookie: "[..], "session_id=x; ".repeat(3_000).as_bytes()].concat();
     for (name, header) in [
         ("a cookie that is not text", &b"cookie: session_id=\xff\xfe\x80"[..]),
@@ -158,8 +158,12 @@ fn headers(cases: &mut Cases) {
     ] {
         cases.gets(&[403], name, raw(b"GET /messages/new HTTP/1.1", &[HOST, header, b"connection: close"], b""));
     }
-    cases.gets(&[403], "an origin that is not text", raw(CHECK, &[HOST, b"origin: \xff\xfe", b"content-length: 0"], b""));
-    let asked = [&b"access-control-request-headers: "[..], &[b'a'; 50_000]].concat();
+    cases.gets(
+        &[403],
+        "an origin that is not text",
+        raw(CHECK, &[HOST, b"origin: \xff\xfe", b"content-length: 0"], b""),
+    );
+    let asked = [&b"access-control-request-headers: "[..], &vec![b'a'; 50_000]].concat();
     let preflight = [HOST, b"origin: null", b"access-control-request-method: \xff", &asked];
     cases.gets(&[400], "a preflight that asks for a lot", raw(b"OPTIONS /accounts HTTP/1.1", &preflight, b""));
 }
@@ -184,11 +188,11 @@ fn lengths(cases: &mut Cases) {
         ("both lengths, chunks first", CHUNKED, &b"content-length: 6"[..]),
         ("both lengths, chunks last", b"content-length: 6", CHUNKED),
     ] {
-        let headers = [HOST, JSON, first, second, b"connection: close"];
-        cases.survives(name, raw(CHECK, &headers, &[&b"0\r\n\r\n"[..], hidden].concat()));
+        let headers = [HOST, JSON, first, second];
+        cases.gets(&[422], name, raw(CHECK, &headers, &[&b"0\r\n\r\n"[..], hidden].concat()));
     }
     let ten = raw(b"POST /status/home HTTP/1.0", &[HOST, JSON, CHUNKED], &[&b"0\r\n\r\n"[..], hidden].concat());
-    cases.survives("chunks in HTTP/1.0", ten);
+    cases.gets(&[400], "chunks in HTTP/1.0", ten);
     for (name, body) in [
         ("a chunk's size that is none", b"zz\r\n{}\r\n0\r\n\r\n".to_vec()),
         ("a negative chunk", b"-1\r\n{}\r\n0\r\n\r\n".to_vec()),
@@ -196,7 +200,7 @@ fn lengths(cases: &mut Cases) {
         ("a chunk almost as large", b"FFFFFFFFFFFFFFFE\r\n{}\r\n".to_vec()),
         ("a chunk that is longer than it says", b"1\r\n{}\r\n0\r\n\r\n".to_vec()),
         ("chunks without an end", b"2\r\n{}\r\n".to_vec()),
-        ("100 KB behind a chunk's size", [&b"2;"[..], &[b'a'; 100_000], b"\r\n{}\r\n0\r\n\r\n"].concat()),
+        ("100 KB behind a chunk's size", [&b"2;"[..], &vec![b'a'; 100_000], b"\r\n{}\r\n0\r\n\r\n"].concat()),
         ("10,000 trailers", [&b"2\r\n{}\r\n0\r\n"[..], "x: y\r\n".repeat(10_000).as_bytes(), b"\r\n"].concat()),
         ("a million empty lines", "\r\n".repeat(1_000_000).into_bytes()),
     ] {
@@ -215,7 +219,11 @@ fn bodies(cases: &mut Cases) {
     cases.gets(&[413], "10 MB in 10,240 chunks", raw(CHECK, &[HOST, JSON, CHUNKED], chunks.as_bytes()));
     let expecting = [HOST, JSON, length.as_bytes(), b"expect: 100-continue"];
     cases.gets(&[413], "10 MB that ask first", raw(CHECK, &expecting, b""));
-    cases.gets(&[413], "a length of an exabyte", raw(CHECK, &[HOST, JSON, b"content-length: 1000000000000000000"], b"{"));
+    cases.gets(
+        &[413],
+        "a length of an exabyte",
+        raw(CHECK, &[HOST, JSON, b"content-length: 1000000000000000000"], b"{"),
+    );
     for (name, body) in [
         ("deep", "[".repeat(500_000)),
         ("deep and whole", "{\"a\":".repeat(10_000) + "1" + &"}".repeat(10_000)),
@@ -230,7 +238,13 @@ fn bodies(cases: &mut Cases) {
     }
     let not_utf8 = b"{\"email\":\"\xff\xfe\"}";
     cases.gets(&[422], "not UTF-8", raw(CHECK, &[HOST, JSON, b"content-length: 14"], not_utf8));
-    for kind in ["text/plain", "application/json; charset=utf-7", "multipart/form-data", "\u{ff}", "application/x-www-form-urlencoded"] {
+    for kind in [
+        "text/plain",
+        "application/json; charset=utf-7",
+        "multipart/form-data",
+        "\u{ff}",
+        "application/x-www-form-urlencoded",
+    ] {
         let header = format!("content-type: {kind}");
         cases.survives(header.clone(), raw(CHECK, &[HOST, header.as_bytes(), b"content-length: 2"], b"{}"));
     }
@@ -258,7 +272,7 @@ async fn run(address: SocketAddr, case: Case) -> Result<(), String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_bytes_break_nothing() {
     let place = Place::new(Engine::Sqlite);
-    let settings = ["server.header_timeout_seconds=2", "server.body_timeout_seconds=2", "server.docs=true"];
+    let settings = ["server.header_timeout_seconds=2", "server.body_timeout_seconds=5", "server.docs=true"];
     let program = Program::start(&place.url, &settings).await;
     let house = House::new(program.address).await;
     let ledger = Arc::new(Ledger::default());

@@ -5,6 +5,7 @@
 
 mod database_away;
 mod deletion;
+#[cfg(target_os = "linux")]
 mod disk_full;
 mod hostile;
 mod killed;

@@ -14,6 +14,9 @@ use crate::support::place::Place;
 use crate::support::program::Program;
 use crate::support::until;
 
+/// A name, what is sent at once, what follows byte by byte, and the status of the answer if there is to be one.
+type Case<'a> = (&'static str, &'a [u8], &'a [u8], Option<u16>);
+
 /// Sends a piece at once and the rest byte by byte, never pausing for long; the answer, if one came, and how long it took.
 async fn trickle(mut connection: Connection, at_once: &[u8], rest: &[u8]) -> (Option<Answer>, Duration) {
     let started = Instant::now();
@@ -35,8 +38,7 @@ async fn who_takes_too_long_is_cut_off() {
     let many_chunks = "1\r\n \r\n".repeat(10_000);
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-    // What is sent at once, what follows byte by byte, and the status of the answer if there is to be one.
-    let cases: [(&str, &[u8], &[u8], Option<u16>); 9] = [
+    let cases: [Case<'_>; 9] = [
         ("says nothing", b"", b"", None),
         ("a word", b"GET", b"", None),
         ("half of an h2 preface", &preface[..10], b"", None),
@@ -71,7 +73,8 @@ async fn idle_connections_stop_nobody() {
     let mut idle = Vec::new();
     for number in 0..400 {
         let mut connection = Connection::open(program.address).await.expect("it listens");
-        let said: &[u8] = [&b""[..], b"GET / HT", b"POST /status/home HTTP/1.1\r\ncontent-length: 9\r\n\r\n"][number % 3];
+        let said: &[u8] =
+            [&b""[..], b"GET / HT", b"POST /status/home HTTP/1.1\r\ncontent-length: 9\r\n\r\n"][number % 3];
         connection.send(said).await.expect("it listens");
         idle.push(connection);
     }

@@ -41,10 +41,8 @@ async fn ends_within(one: &Program, other: &Program, limit: Duration) {
     let mut there = guardian.client(other.address);
 
     assert_eq!(there.get(&path).await.status, 200, "the other has it in its cache now");
-    let kicked = house.elder.client(one.address);
-    let kicked = { kicked }
-        .must("DELETE", &format!("/members/kick/{member}"), Some(&json!({"password": PASSWORD})))
-        .await;
+    let mut elder = house.elder.client(one.address);
+    let kicked = elder.must("DELETE", &format!("/members/kick/{member}"), Some(&json!({"password": PASSWORD}))).await;
     assert_eq!(kicked.status, 200, "{}", kicked.json());
     assert_eq!(guardian.client(one.address).get(&path).await.status, 403, "at once where it was done");
     forbidden_within(limit, async || there.get(&path).await.status).await;

@@ -94,17 +94,20 @@ pub const fn allows_one(relation: Relation, action: Action) -> bool {
 
 /// The whole policy as a table, as it is checked in.
 pub fn matrix() -> String {
-    let mut table = format!("{:<24}", "");
+    let mut head = format!("{:<24}", "");
     for relation in Relation::ALL {
-        let _ = write!(table, " {:<11}", relation.name());
+        let _ = write!(head, " {:<11}", relation.name());
     }
+    let mut table = head.trim_end().to_owned() + "\n";
     for action in Action::ALL {
-        let _ = write!(table, "\n{:<24}", action.name());
+        let mut line = format!("{:<24}", action.name());
         for relation in Relation::ALL {
-            let _ = write!(table, " {:<11}", if allows_one(*relation, *action) { "yes" } else { "-" });
+            let _ = write!(line, " {:<11}", if allows_one(*relation, *action) { "yes" } else { "-" });
         }
+        table.push_str(line.trim_end());
+        table.push('\n');
     }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    table
 }
 
 #[cfg(test)]

@@ -23,11 +23,11 @@ impl Default for CookieSettings {
 /// (`session_id=..; Path=/; Secure`). Of several the last counts.
 pub fn session(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let values = cookies.flat_map(|cookie| cookie.split(';')).filter_map(|pair| {
+    let mut values = cookies.flat_map(|cookie| cookie.split(';')).filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         (name.trim() == "session_id").then(|| value.trim().trim_matches('"'))
     });
-    values.last().filter(|value| !value.is_empty())
+    values.next_back().filter(|value| !value.is_empty())
 }
 
 impl CookieSettings {

@@ -10,7 +10,8 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use tokio::task::{JoinError, JoinHandle};
 use tower::ServiceExt;
 
 use crate::app::App;
@@ -58,7 +59,10 @@ impl Edge {
     }
 
     /// Answers a request.
-    pub async fn serve(&self, peer: Peer, mut request: Request<Body>) -> Response {
+    ///
+    /// One that can write is a task of its own from the moment of this call, whether or not what is returned is ever
+    /// polled: when its client goes away it is finished all the same, and a shutdown waits for it.
+    pub fn serve(&self, peer: Peer, mut request: Request<Body>) -> impl Future<Output = Response> + Send + use<> {
         let started = Instant::now();
         let way = self.app.settings().trusted_proxies.way(
             peer.address,
@@ -68,35 +72,41 @@ impl Edge {
         );
         request.extensions_mut().insert(ClientAddress(way.client));
         let id = self.request_id(request.headers());
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let origin = request.headers().get(header::ORIGIN).cloned();
         let allowed = origin.as_ref().is_some_and(|origin| self.allows(origin, &way));
-
-        let mut response = match &origin {
-            Some(_) if is_preflight(&request) => self.preflight(request.headers(), allowed),
+        let begun = match &origin {
+            Some(_) if is_preflight(&request) => Begun::Answered(self.preflight(request.headers(), allowed)),
             Some(_) if !allowed && changes(&method) => {
                 let message = "You do not have permission";
-                refusal(StatusCode::FORBIDDEN, types::CAN_NOT_ACCESS, None, message, None)
+                Begun::Answered(refusal(StatusCode::FORBIDDEN, types::CAN_NOT_ACCESS, None, message, None))
             }
-            _ => self.dispatch(request, &way).await,
+            _ => self.begin(request),
         };
-
-        if response.status().is_server_error() {
-            response = with_request_id(response, &id).await;
-        }
-        let headers = response.headers_mut();
-        headers.insert(REQUEST_ID.clone(), id.clone());
-        headers.entry(header::CACHE_CONTROL).or_insert_with(|| NO_STORE.clone());
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Some(origin) = origin {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE.clone());
-            headers.append(header::VARY, ORIGIN.clone());
-            if allowed {
-                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let edge = self.clone();
+        async move {
+            let mut response = match begun {
+                Begun::Answered(response) => response,
+                Begun::Reads(router, request) => edge.routed(route(router, request).await, &uri, &way),
+                Begun::Writes(task) => edge.routed(task.await.unwrap_or_else(|failure| broken_down(&failure)), &uri, &way),
+            };
+            if response.status().is_server_error() {
+                response = with_request_id(response, &id).await;
             }
+            let headers = response.headers_mut();
+            headers.insert(REQUEST_ID.clone(), id.clone());
+            headers.entry(header::CACHE_CONTROL).or_insert_with(|| NO_STORE.clone());
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            if let Some(origin) = origin {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE.clone());
+                headers.append(header::VARY, ORIGIN.clone());
+                if allowed {
+                    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                }
+            }
+            edge.record(&method, uri.path(), &id, started, &response);
+            response
         }
-        self.record(&method, &path, &id, started, &response);
-        response
     }
 
     fn allows(&self, origin: &HeaderValue, way: &Way) -> bool {
@@ -136,38 +146,20 @@ impl Edge {
         response
     }
 
-    /// Runs the route. A request that can write is a task of its own: when its client goes away it is finished all the
-    /// same, and a shutdown waits for it.
-    async fn dispatch(&self, request: Request<Body>, way: &Way) -> Response {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
+    fn begin(&self, request: Request<Body>) -> Begun {
         let router = self.router.clone();
-        let run = async move {
-            match router.oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        };
-        let mut response = if changes(&method) {
-            match self.app.tasks().spawn(run).await {
-                Ok(response) => response,
-                Err(failure) => {
-                    let mut response = refusal(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        types::SERVER_ERROR,
-                        None,
-                        "Internal server error",
-                        None,
-                    );
-                    response.extensions_mut().insert(Inside(failure.to_string()));
-                    response
-                }
-            }
+        if changes(request.method()) {
+            Begun::Writes(self.app.tasks().spawn(route(router, request)))
         } else {
-            run.await
-        };
+            Begun::Reads(router, request)
+        }
+    }
+
+    /// What the router does not know by itself: a path with a slash too much, and the methods that a path has.
+    fn routed(&self, mut response: Response, uri: &Uri, way: &Way) -> Response {
         match response.status() {
             StatusCode::NOT_FOUND if response.extensions().get::<Answered>().is_none() => {
-                crate::routes::slash_redirect(&uri, way, self.app.settings().public_url.as_deref())
+                crate::routes::slash_redirect(uri, way, self.app.settings().public_url.as_deref())
                     .unwrap_or_else(error::not_found)
             }
             StatusCode::METHOD_NOT_ALLOWED => {
@@ -196,6 +188,28 @@ impl Edge {
             tracing::debug!(%method, path = shown(path), status = status.as_u16(), micros, request_id = id, "request answered");
         }
     }
+}
+
+/// A request that is being answered.
+enum Begun {
+    Answered(Response),
+    Reads(Router, Request<Body>),
+    Writes(JoinHandle<Response>),
+}
+
+async fn route(router: Router, request: Request<Body>) -> Response {
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// The answer of a handler that panicked.
+fn broken_down(failure: &JoinError) -> Response {
+    let message = "Internal server error";
+    let mut response = refusal(StatusCode::INTERNAL_SERVER_ERROR, types::SERVER_ERROR, None, message, None);
+    response.extensions_mut().insert(Inside(failure.to_string()));
+    response
 }
 
 /// A path as it may stand in a log: bounded, so that nobody fills the log with one request.

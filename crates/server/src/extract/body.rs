@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, EXPECT};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Value, json};
@@ -34,24 +34,49 @@ pub enum BodyError {
     Broken(#[source] Box<dyn Error + Send + Sync>),
 }
 
+/// How much of a body that is too large is read and thrown away. Most clients send all they have before they read the
+/// answer; if nobody took it they would see a broken connection instead of the refusal.
+const THROWN_AWAY: usize = 16 << 20;
+
 /// Reads a whole body of at most `limit` bytes within `time`.
 ///
-/// A body that announces to be longer is refused before it is read.
-pub async fn read(body: Body, limit: usize, time: Duration) -> Result<Bytes, BodyError> {
-    if body.size_hint().lower() > limit as u64 {
-        return Err(BodyError::TooLarge { limit });
+/// One that announces to be longer is refused before it is read if its client `asks_first` (with `Expect`).
+pub async fn read(mut body: Body, asks_first: bool, limit: usize, time: Duration) -> Result<Bytes, BodyError> {
+    let deadline = tokio::time::Instant::now() + time;
+    let too_large = body.size_hint().lower() > limit as u64;
+    if !too_large {
+        match tokio::time::timeout_at(deadline, Limited::new(&mut body, limit).collect()).await {
+            Ok(Ok(collected)) => return Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {}
+            Ok(Err(error)) => return Err(BodyError::Broken(error)),
+            Err(_) => return Err(BodyError::TimedOut { limit: time }),
+        }
     }
-    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge { limit }),
-        Ok(Err(error)) => Err(BodyError::Broken(error)),
-        Err(_) => Err(BodyError::TimedOut { limit: time }),
+    if !(too_large && asks_first) && body.size_hint().lower() <= THROWN_AWAY as u64 {
+        // It is refused however much of it comes.
+        let _ = tokio::time::timeout_at(deadline, throw_away(body)).await;
+    }
+    Err(BodyError::TooLarge { limit })
+}
+
+async fn throw_away(mut body: Body) {
+    let mut left = THROWN_AWAY;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }
 
 /// The content type of a request, `None` without the header. One that cannot be read as text is not JSON.
 pub fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unreadable"))
+}
+
+/// Whether a client waits for leave before it sends the body.
+pub fn asks_first(headers: &HeaderMap) -> bool {
+    headers.contains_key(EXPECT)
 }
 
 /// Whether a body of this content type is JSON: `application/json`, `application/<anything>+json`, or none at all.
@@ -173,15 +198,15 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_read_up_to_its_limit() {
         let time = Duration::from_secs(5);
-        assert_eq!(read(Body::from("12345"), 5, time).await.expect("read"), "12345");
-        assert!(matches!(read(Body::from("123456"), 5, time).await, Err(BodyError::TooLarge { limit: 5 })));
+        assert_eq!(read(Body::from("12345"), false, 5, time).await.expect("read"), "12345");
+        assert!(matches!(read(Body::from("123456"), false, 5, time).await, Err(BodyError::TooLarge { limit: 5 })));
         let unannounced = futures_util::stream::iter([Ok::<_, std::io::Error>("1234"), Ok("56")]);
-        let outcome = read(Body::from_stream(unannounced), 5, time).await;
+        let outcome = read(Body::from_stream(unannounced), false, 5, time).await;
         assert!(matches!(outcome, Err(BodyError::TooLarge { limit: 5 })));
         let broken = futures_util::stream::iter([Ok("1234"), Err(std::io::Error::other("reset"))]);
-        assert!(matches!(read(Body::from_stream(broken), 5, time).await, Err(BodyError::Broken(_))));
+        assert!(matches!(read(Body::from_stream(broken), false, 5, time).await, Err(BodyError::Broken(_))));
         let endless = futures_util::stream::pending::<Result<&str, std::io::Error>>();
-        let outcome = read(Body::from_stream(endless), 5, Duration::from_millis(1)).await;
+        let outcome = read(Body::from_stream(endless), false, 5, Duration::from_millis(1)).await;
         assert!(matches!(outcome, Err(BodyError::TimedOut { .. })));
     }
 }

@@ -27,7 +27,7 @@ use crate::operation::{Api, Operation};
 
 /// Every operation, and the router that serves them.
 pub fn api() -> (Vec<Operation>, Router<App>) {
-    let mut api = Api::new();
+    let mut api = Api::default();
     server::add(&mut api);
     accounts::add(&mut api);
     auth::add(&mut api);

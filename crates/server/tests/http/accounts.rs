@@ -38,6 +38,9 @@ both_engines! {
         for same in ["mother@example.com", " MOTHER@EXAMPLE.COM "] {
             check(json!(same)).await.refuses(409, "already exists", "Email is already in use");
         }
+        for other in ["móther@example.com", "mother@example.com.", "mother @example.com", "ｍother@example.com"] {
+            check(json!(other)).await.is(200, r#"{"message":"Email is available"}"#);
+        }
         let missing = r#"{"detail":{"type":"no data","loc":["body","email"],"message":"Email is required","input":{"email":null}}}"#;
         check(json!(null)).await.is(422, missing);
         app.call("POST /accounts/check-email", ANYONE, json!({"other": 1})).await.is(422, missing);

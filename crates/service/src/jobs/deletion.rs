@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Result, Service};
 
 /// How often it looks without being woken, for what another server or a crash left.
-pub const INTERVAL: Duration = Duration::from_secs(60);
+pub const INTERVAL: Duration = Duration::from_mins(1);
 
 pub async fn run(service: Arc<Service>, stop: CancellationToken) -> Result<()> {
     while !stop.is_cancelled() && deletion::step(&service.db).await? {

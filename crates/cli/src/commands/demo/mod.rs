@@ -69,7 +69,13 @@ pub fn run(common: &Common, flags: &Flags) -> Result {
         let stop = signals::stop()?;
         // The server is stopped last: everybody signs out before.
         let stop_server = CancellationToken::new();
-        let running = Running::start(&config, false, &stop_server).await?;
+        let running = match Running::start(&config, false, &stop_server).await {
+            Ok(running) => running,
+            Err(failure) => {
+                forget_empty(&database);
+                return Err(failure);
+            }
+        };
         let url = reachable(running.address);
         let shown = show(&url, &database, flags, &stop).await;
         stop_server.cancel();
@@ -95,6 +101,14 @@ fn new_database(folder: &Path) -> Result<PathBuf> {
     }
     Err(Failure::new("no name is free for another demonstration")
         .next("Delete the folder, or choose another with --folder."))
+}
+
+/// A demonstration that did not begin leaves no file behind.
+fn forget_empty(database: &Path) {
+    if std::fs::metadata(database).is_ok_and(|data| data.len() == 0) {
+        // If it stays, it is only empty.
+        let _ = std::fs::remove_file(database);
+    }
 }
 
 fn configuration(common: &Common, flags: &Flags, database: &Path) -> Result<Config> {

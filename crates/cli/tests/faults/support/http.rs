@@ -173,7 +173,8 @@ impl Reader<'_> {
 fn parse_head(head: &str) -> io::Result<(u16, Vec<(String, String)>)> {
     let bad = || io::Error::other(format!("no head of an answer: {head:?}"));
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()).ok_or_else(bad)?;
+    let status =
+        lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()).ok_or_else(bad)?;
     let headers = lines.map(|line| {
         let (name, value) = line.split_once(':').ok_or_else(bad)?;
         Ok((name.to_owned(), value.trim().to_owned()))

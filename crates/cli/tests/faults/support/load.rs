@@ -49,7 +49,6 @@ pub struct Ledger {
 #[derive(Clone, Copy, Debug)]
 pub struct Told {
     pub status: Option<u16>,
-    pub at: Instant,
     pub took: Duration,
     pub retry_after: bool,
 }
@@ -110,11 +109,11 @@ impl Ledger {
         lock(&self.sent).insert(text.clone(), None);
         let started = Instant::now();
         let answer = client.call("POST", path, Some(&body)).await;
-        let at = Instant::now();
+        let took = started.elapsed();
         let status = answer.as_ref().ok().map(|answer| answer.status);
         let retry_after = answer.is_ok_and(|answer| answer.header("retry-after").is_some());
         lock(&self.sent).insert(text, status);
-        lock(&self.answers).push(Told { status, at, took: at - started, retry_after });
+        lock(&self.answers).push(Told { status, took, retry_after });
         status
     }
 }

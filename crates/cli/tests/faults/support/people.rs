@@ -42,9 +42,8 @@ impl Person {
 
     /// Another session's token.
     pub async fn sign_in(&self, address: SocketAddr) -> String {
-        let answer = Client::new(address, None)
-            .post("/auth/login", json!({"email": self.email, "password": PASSWORD}))
-            .await;
+        let answer =
+            Client::new(address, None).post("/auth/login", json!({"email": self.email, "password": PASSWORD})).await;
         assert_eq!(answer.status, 200, "{}", answer.json());
         answer.result("session_id")
     }
@@ -57,7 +56,8 @@ impl Person {
 impl House {
     pub async fn new(address: SocketAddr) -> Self {
         let elder = Person::new(address, "main").await;
-        let made = elder.client(address).post("/families", json!({"main_user": elder.id, "family_name": "순자네"})).await;
+        let made =
+            elder.client(address).post("/families", json!({"main_user": elder.id, "family_name": "순자네"})).await;
         assert_eq!(made.status, 201, "{}", made.json());
         Self { family: made.result("id"), elder }
     }

@@ -55,7 +55,8 @@ impl Place {
         let db = self.open().await;
         if self.engine == Engine::Sqlite {
             for check in ["PRAGMA integrity_check", "PRAGMA quick_check"] {
-                let found = db.read().fetch(check, vec![], |row| row.get::<String>(0)).await.expect("it can be checked");
+                let found =
+                    db.read().fetch(check, vec![], |row| row.get::<String>(0)).await.expect("it can be checked");
                 assert_eq!(found, ["ok"]);
             }
         }

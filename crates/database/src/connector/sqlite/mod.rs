@@ -1,5 +1,6 @@
 //! SQLite: one writer thread with group commit, several reader threads.
 
+mod queue;
 mod readers;
 mod writer;
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::queue::Queue;
 use crate::Result;
 use crate::connector::error::DbError;
 
@@ -16,26 +16,36 @@ type Job = Box<dyn FnOnce(&Connection) + Send>;
 /// A handle to the reader threads. They end when the last handle is gone.
 #[derive(Clone, Debug)]
 pub struct Readers {
-    jobs: Sender<Job>,
+    jobs: Arc<Jobs>,
     timeout: Duration,
     closed: Arc<AtomicBool>,
 }
 
+/// The end of the queue that jobs are put in at: without it the threads end.
+#[derive(Debug)]
+struct Jobs(Arc<Queue<Job>>);
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 impl Readers {
     pub fn start(connections: Vec<Connection>, timeout: Duration) -> Result<Self> {
-        let (jobs, queue) = crossbeam_channel::unbounded::<Job>();
+        let jobs = Jobs(Arc::new(Queue::new()));
         for (index, connection) in connections.into_iter().enumerate() {
-            let queue: Receiver<Job> = queue.clone();
+            let queue = Arc::clone(&jobs.0);
             std::thread::Builder::new()
                 .name(format!("sqlite-read-{index}"))
                 .spawn(move || {
-                    for job in queue {
+                    while let Some(job) = queue.pop() {
                         job(&connection);
                     }
                 })
                 .map_err(|error| DbError::Unavailable(format!("a thread could not be started: {error}")))?;
         }
-        Ok(Self { jobs, timeout, closed: Arc::default() })
+        Ok(Self { jobs: Arc::new(jobs), timeout, closed: Arc::default() })
     }
 
     /// From now on nothing is read any more.
@@ -58,7 +68,7 @@ impl Readers {
                 let _ = reply.send(job(connection));
             }
         });
-        self.jobs.send(job).map_err(|_| DbError::Unavailable("the database is closed".into()))?;
+        self.jobs.0.push(job);
         match tokio::time::timeout(self.timeout, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(DbError::Unavailable("a reader thread failed".into())),

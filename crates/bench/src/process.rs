@@ -18,13 +18,18 @@ impl CpuTime {
     /// Up to now.
     pub fn now(pid: u32) -> Result<Self> {
         let mut threads = HashMap::new();
-        let folder = fs::read_dir(format!("/proc/{pid}/task"))
-            .map_err(|error| format!("the processor time of process {pid} can not be read (this needs Linux): {error}"))?;
+        let folder = fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| {
+            format!("the processor time of process {pid} can not be read (this needs Linux): {error}")
+        })?;
         for thread in folder {
             let thread = thread?;
             // A thread that has just ended.
             let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
-            let nanos = text.split_whitespace().next().and_then(|word| word.parse().ok()).ok_or("schedstat has another form")?;
+            let nanos = text
+                .split_whitespace()
+                .next()
+                .and_then(|word| word.parse().ok())
+                .ok_or("schedstat has another form")?;
             threads.insert(thread.file_name().to_string_lossy().into_owned(), nanos);
         }
         Ok(Self { pid, threads })
@@ -33,7 +38,8 @@ impl CpuTime {
     /// What the process has used since. Of threads that ended meanwhile it does not know the last bit.
     pub fn elapsed(&self) -> Result<Duration> {
         let now = Self::now(self.pid)?;
-        let used = |(thread, nanos): (&String, &u64)| nanos.saturating_sub(self.threads.get(thread).copied().unwrap_or(0));
+        let used =
+            |(thread, nanos): (&String, &u64)| nanos.saturating_sub(self.threads.get(thread).copied().unwrap_or(0));
         Ok(Duration::from_nanos(now.threads.iter().map(used).sum()))
     }
 }
@@ -41,7 +47,8 @@ impl CpuTime {
 /// The processor time of the calling thread.
 pub fn own_thread() -> Result<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = text.split_whitespace().next().and_then(|word| word.parse().ok()).ok_or("schedstat has another form")?;
+    let nanos =
+        text.split_whitespace().next().and_then(|word| word.parse().ok()).ok_or("schedstat has another form")?;
     Ok(Duration::from_nanos(nanos))
 }
 

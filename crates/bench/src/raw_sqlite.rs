@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::Result;
 use crate::load::{Tally, count};
 use crate::process::own_thread;
 use crate::run::Sample;
-use crate::Result;
 
 /// Rows of the table for reading, as sysbench's.
 const ROWS: i64 = 100_000;
@@ -79,7 +79,9 @@ impl Raw {
             p50: Some(tally.percentile(500) / 10.0),
             p99: Some(tally.percentile(990) / 10.0),
             server_cpu: None,
-            database_cpu: Some(own_thread()?.saturating_sub(cpu).as_secs_f64() * 1e6 / count(tally.latencies.len()).max(1.0)),
+            database_cpu: Some(
+                own_thread()?.saturating_sub(cpu).as_secs_f64() * 1e6 / count(tally.latencies.len()).max(1.0),
+            ),
         })
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::Result;
 use crate::arguments::Arguments;
 use crate::raw_sqlite;
-use crate::run::{Cell, Findings, Sample};
+use crate::run::{Cell, Finding, Findings, Sample};
 use crate::scene::{Data, Engine};
 use crate::sysbench;
 use crate::work::Work;
@@ -42,7 +42,10 @@ pub fn tables(findings: &Findings, arguments: &Arguments) -> String {
 /// Puts the tables between the markers of a document.
 pub fn write(path: &Path, tables: &str) -> Result {
     let document = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    fs::write(path, between(&document, tables).ok_or_else(|| format!("{} lacks the markers {BEGIN} and {END}", path.display()))?)?;
+    fs::write(
+        path,
+        between(&document, tables).ok_or_else(|| format!("{} lacks the markers {BEGIN} and {END}", path.display()))?,
+    )?;
     Ok(())
 }
 
@@ -103,9 +106,12 @@ fn workloads(text: &mut String, findings: &Findings, engine: Engine) -> std::fmt
     let database = engine == Engine::MariaDb;
     writeln!(text, "### {}\n", engine.name())?;
     let column = if database { " database CPU us | both |" } else { "" };
-    writeln!(text, "| request | reports in the table | requests/s | p50 us | p99 us | server CPU us |{column} target | met | the original |")?;
-    writeln!(text, "|---|---|---:|---:|---:|---:|{}---:|---|---:|", if database { "---:|---:|" } else { "" })?;
-    for (cell, sample) in &findings.cells {
+    writeln!(
+        text,
+        "| request | reports in the table | requests/s | p50 us | p99 us | server CPU us |{column} least | target | met | the original |"
+    )?;
+    writeln!(text, "|---|---|---:|---:|---:|---:|{}---:|---:|---|---:|", if database { "---:|---:|" } else { "" })?;
+    for (cell, Finding { median: sample, least_cpu }) in &findings.cells {
         let Cell::Server(of, work, data) = *cell else { continue };
         if of != engine {
             continue;
@@ -124,6 +130,7 @@ fn workloads(text: &mut String, findings: &Findings, engine: Engine) -> std::fmt
         if database {
             write!(text, " {} | {} |", optional(database_cpu), figure(sample.cpu()))?;
         }
+        write!(text, " {} |", figure(*least_cpu))?;
         match work.target(engine) {
             Some(target) => writeln!(
                 text,
@@ -139,13 +146,13 @@ fn workloads(text: &mut String, findings: &Findings, engine: Engine) -> std::fmt
 }
 
 fn comparisons(text: &mut String, findings: &Findings) -> std::fmt::Result {
-    let alone: Vec<(&'static str, &Sample)> = findings
+    let alone: Vec<(&'static str, &Finding)> = findings
         .cells
         .iter()
-        .filter_map(|(cell, sample)| match cell {
-            Cell::Sysbench(which) => Some((which.name(), sample)),
-            Cell::Raw(which) => Some((which.name(), sample)),
-            Cell::Http => Some((BARE, sample)),
+        .filter_map(|(cell, finding)| match cell {
+            Cell::Sysbench(which) => Some((which.name(), finding)),
+            Cell::Raw(which) => Some((which.name(), finding)),
+            Cell::Http => Some((BARE, finding)),
             Cell::Server(..) => None,
         })
         .collect();
@@ -153,24 +160,29 @@ fn comparisons(text: &mut String, findings: &Findings) -> std::fmt::Result {
         return Ok(());
     }
     writeln!(text, "### What stands behind it, alone\n")?;
-    writeln!(text, "The engines without a server in front of them (sysbench with as many threads as the benchmark has connections, \
-        SQLite on one thread), and an HTTP server without anything behind it.\n")?;
-    writeln!(text, "| | per second | p50 us | p99 us | its CPU us |\n|---|---:|---:|---:|---:|")?;
-    for (name, sample) in alone {
-        let (p50, p99) = (optional(sample.p50), optional(sample.p99));
-        writeln!(text, "| {name} | {} | {p50} | {p99} | {} |", figure(sample.per_second), figure(sample.cpu()))?;
+    writeln!(
+        text,
+        "The engines without a server in front of them (sysbench with as many threads as the benchmark has connections, \
+        SQLite on one thread), and an HTTP server without anything behind it.\n"
+    )?;
+    writeln!(text, "| | per second | p50 us | p99 us | its CPU us | least |\n|---|---:|---:|---:|---:|---:|")?;
+    for (name, Finding { median, least_cpu }) in alone {
+        let (p50, p99) = (optional(median.p50), optional(median.p99));
+        let (rate, cpu, least) = (figure(median.per_second), figure(median.cpu()), figure(*least_cpu));
+        writeln!(text, "| {name} | {rate} | {p50} | {p99} | {cpu} | {least} |")?;
     }
     writeln!(text)
 }
 
 fn ratios(text: &mut String, findings: &Findings) -> std::fmt::Result {
-    let rate = |cell| findings.cells.get(&cell).map(|sample| sample.per_second);
-    let cpu = |cell| findings.cells.get(&cell).map(Sample::cpu);
+    let rate = |cell| findings.cells.get(&cell).map(|found| found.median.per_second);
+    let cpu = |cell| findings.cells.get(&cell).map(|found| found.median.cpu());
     let server = |engine, work| Cell::Server(engine, work, Data::Thousand);
     let mut rows: Vec<(String, Option<f64>, String)> = Vec::new();
     for engine in [Engine::Sqlite, Engine::MariaDb] {
         for (work, prototype) in [(Work::Latest, "0.48"), (Work::Post, "0.31")] {
-            let value = rate(server(engine, work)).zip(rate(server(engine, Work::Hello))).map(|(one, other)| one / other);
+            let value =
+                rate(server(engine, work)).zip(rate(server(engine, Work::Hello))).map(|(one, other)| one / other);
             let prototype = if engine == Engine::Sqlite { format!("a prototype: {prototype}") } else { String::new() };
             rows.push((format!("{}: {}, of the hello's requests/s", engine.name(), work.name()), value, prototype));
         }
@@ -192,7 +204,11 @@ fn ratios(text: &mut String, findings: &Findings) -> std::fmt::Result {
         let million = cpu(Cell::Server(engine, Work::Latest, Data::OneFamily));
         let value = million.zip(cpu(server(engine, Work::Latest))).map(|(million, thousand)| million / thousand);
         let met = value.map_or(String::new(), |value| format!("target {MILLION}: {}", verdict(value, MILLION)));
-        rows.push((format!("{}: CPU of the newest of 1,000,000 reports of one family, of that of 1,000", engine.name()), value, met));
+        rows.push((
+            format!("{}: CPU of the newest of 1,000,000 reports of one family, of that of 1,000", engine.name()),
+            value,
+            met,
+        ));
     }
     if rows.iter().all(|(_, value, _)| value.is_none()) {
         return Ok(());
@@ -208,8 +224,14 @@ fn ratios(text: &mut String, findings: &Findings) -> std::fmt::Result {
 
 fn memory(text: &mut String, findings: &Findings) -> std::fmt::Result {
     writeln!(text, "### Memory of the server in MiB\n")?;
-    writeln!(text, "Resident, and of that what is its own; the rest is the program's code and, with SQLite, pages of the database file.\n")?;
-    writeln!(text, "| | reports | idle | own | target 30 | after the load | own | peak | target 128 |\n|---|---|---:|---:|---|---:|---:|---:|---|")?;
+    writeln!(
+        text,
+        "Resident, and of that what is its own; the rest is the program's code and, with SQLite, pages of the database file.\n"
+    )?;
+    writeln!(
+        text,
+        "| | reports | idle | own | target 30 | after the load | own | peak | target 128 |\n|---|---|---:|---:|---|---:|---:|---:|---|"
+    )?;
     let mib = |kib: u64| format!("{}.{}", kib >> 10, ((kib & 1023) * 10) >> 10);
     for found in &findings.footprints {
         let (idle, after) = (found.idle, found.after);
@@ -233,10 +255,14 @@ fn memory(text: &mut String, findings: &Findings) -> std::fmt::Result {
 
 fn starts(text: &mut String, findings: &Findings) -> std::fmt::Result {
     writeln!(text, "### From the start of the process to its first answer in milliseconds\n")?;
-    writeln!(text, "Medians of ten starts on an existing database.\n\n| | reports | `/healthz` | `/readyz` | target |\n|---|---|---:|---:|---|")?;
+    writeln!(
+        text,
+        "Medians of ten starts on an existing database.\n\n| | reports | `/healthz` | `/readyz` | target |\n|---|---|---:|---:|---|"
+    )?;
     for start in &findings.starts {
         let (healthy, ready) = (start.healthy.as_secs_f64() * 1e3, start.ready.as_secs_f64() * 1e3);
-        let met = if start.engine == Engine::Sqlite { format!("{START}: {}", verdict(ready, START)) } else { String::new() };
+        let met =
+            if start.engine == Engine::Sqlite { format!("{START}: {}", verdict(ready, START)) } else { String::new() };
         writeln!(text, "| {} | {} | {healthy:.1} | {ready:.1} | {met} |", start.engine.name(), start.data.name())?;
     }
     Ok(())
@@ -257,7 +283,14 @@ mod tests {
 
     #[test]
     fn figures_have_the_digits_that_count() {
-        for (value, expected) in [(0.5, "0.50"), (9.994, "9.99"), (12.34, "12.3"), (999.4, "999"), (1_234.5, "1,234"), (1_234_567.0, "1,234,567")] {
+        for (value, expected) in [
+            (0.5, "0.50"),
+            (9.994, "9.99"),
+            (12.34, "12.3"),
+            (999.4, "999"),
+            (1_234.5, "1,234"),
+            (1_234_567.0, "1,234,567"),
+        ] {
             assert_eq!(figure(value), expected);
         }
     }

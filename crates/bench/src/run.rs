@@ -45,6 +45,15 @@ impl Sample {
     }
 }
 
+/// What all rounds found.
+#[derive(Clone, Copy, Debug)]
+pub struct Finding {
+    /// The medians.
+    pub median: Sample,
+    /// The least processor time of any round: neighbours can only add to it.
+    pub least_cpu: f64,
+}
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell {
@@ -87,8 +96,8 @@ pub struct Start {
 /// Everything that was found.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// The medians.
-    pub cells: BTreeMap<Cell, Sample>,
+    /// What was measured.
+    pub cells: BTreeMap<Cell, Finding>,
     /// Memory.
     pub footprints: Vec<Footprint>,
     /// Starts.
@@ -115,7 +124,8 @@ pub fn run(arguments: &Arguments) -> Result {
 async fn measure(arguments: &Arguments) -> Result<Findings> {
     // Where the program was built: on the real disk, which a temporary folder often is not.
     let program = std::env::current_exe()?;
-    let folder = tempfile::Builder::new().prefix("carebot-bench-").tempdir_in(program.parent().unwrap_or(Path::new(".")))?;
+    let folder =
+        tempfile::Builder::new().prefix("carebot-bench-").tempdir_in(program.parent().unwrap_or(Path::new(".")))?;
     let wants_mariadb = arguments.engines.contains(&Engine::MariaDb);
     let mariadb = if wants_mariadb { Some(start_mariadb()?) } else { None };
     let compares = arguments.only.is_none();
@@ -142,7 +152,8 @@ async fn measure(arguments: &Arguments) -> Result<Findings> {
         // What it still has to write after the filling would be counted to the first who is measured.
         server.restart()?;
     }
-    let mut raw = if compares && arguments.engines.contains(&Engine::Sqlite) { Some(Raw::make(folder.path())?) } else { None };
+    let mut raw =
+        if compares && arguments.engines.contains(&Engine::Sqlite) { Some(Raw::make(folder.path())?) } else { None };
 
     let mut findings = Findings::default();
     let versions = versions(&scenes).await?;
@@ -199,7 +210,7 @@ async fn measure(arguments: &Arguments) -> Result<Findings> {
         scene.db.close().await;
     }
     bare.stop().await?;
-    findings.cells = samples.into_iter().map(|(cell, samples)| (cell, median(&samples))).collect();
+    findings.cells = samples.into_iter().map(|(cell, samples)| (cell, finding(&samples))).collect();
     Ok(findings)
 }
 
@@ -241,7 +252,13 @@ async fn start(scene: &Scene, folder: &Path, findings: &mut Findings) -> Result<
 }
 
 /// One measurement.
-async fn ask(work: Work, scene: &Scene, server: &Running, mariadb: Option<&MariaDb>, arguments: &Arguments) -> Result<Sample> {
+async fn ask(
+    work: Work,
+    scene: &Scene,
+    server: &Running,
+    mariadb: Option<&MariaDb>,
+    arguments: &Arguments,
+) -> Result<Sample> {
     let number = work.clients(arguments.clients);
     let mut clients = Vec::new();
     for client in 0..number {
@@ -276,7 +293,13 @@ async fn ask_bare(server: &Running, arguments: &Arguments) -> Result<Sample> {
 }
 
 /// Has clients ask, and looks at what that costs the processes.
-async fn observe(clients: Vec<Client>, work: Work, server: u32, database: Option<u32>, window: Duration) -> Result<Sample> {
+async fn observe(
+    clients: Vec<Client>,
+    work: Work,
+    server: u32,
+    database: Option<u32>,
+    window: Duration,
+) -> Result<Sample> {
     let (clients, _) = drive(clients, work.status(), WARM_UP).await?;
     let database = database.map(CpuTime::now).transpose()?;
     let server = CpuTime::now(server)?;
@@ -287,7 +310,13 @@ async fn observe(clients: Vec<Client>, work: Work, server: u32, database: Option
     let database_cpu = database.map(|before| before.elapsed()).transpose()?.map(each);
     drop(clients);
     if tally.wrong > 0 {
-        return Err(format!("{}: {} of {requests} answers had another status than {}", work.name(), tally.wrong, work.status()).into());
+        return Err(format!(
+            "{}: {} of {requests} answers had another status than {}",
+            work.name(),
+            tally.wrong,
+            work.status()
+        )
+        .into());
     }
     Ok(Sample {
         per_second: tally.per_second(),
@@ -315,6 +344,10 @@ fn progress(round: usize, name: &str, sample: &Sample) {
     eprintln!("round {round}: {name}: {per_second:.0}/s, p99 {p99} us, server {server} us, database {database} us");
 }
 
+fn finding(samples: &[Sample]) -> Finding {
+    Finding { median: median(samples), least_cpu: samples.iter().map(Sample::cpu).fold(f64::INFINITY, f64::min) }
+}
+
 fn median(samples: &[Sample]) -> Sample {
     let middle = |field: fn(&Sample) -> Option<f64>| {
         let mut values: Vec<f64> = samples.iter().filter_map(field).collect();
@@ -340,7 +373,9 @@ mod tests {
     #[test]
     fn the_median_is_of_each_figure_for_itself() {
         let sample = |per_second, cpu| Sample { per_second, server_cpu: Some(cpu), ..Sample::default() };
-        let odd = median(&[sample(1.0, 9.0), sample(3.0, 7.0), sample(2.0, 8.0)]);
+        let odd = finding(&[sample(1.0, 9.0), sample(3.0, 7.0), sample(2.0, 8.0)]);
+        assert!((odd.least_cpu - 7.0).abs() < 1e-9);
+        let odd = odd.median;
         assert!((odd.per_second - 2.0).abs() < 1e-9 && (odd.cpu() - 8.0).abs() < 1e-9);
         let even = median(&[sample(1.0, 9.0), sample(3.0, 7.0)]);
         assert!((even.per_second - 2.0).abs() < 1e-9);

@@ -161,7 +161,9 @@ impl Running {
                 return Ok(self.started.elapsed());
             }
             if let Some(status) = self.child.try_wait()? {
-                return Err(format!("a server ended while it was starting ({status}); its log is with the databases").into());
+                return Err(
+                    format!("a server ended while it was starting ({status}); its log is with the databases").into()
+                );
             }
             if self.started.elapsed() > PATIENCE {
                 return Err("a server does not start".into());

@@ -139,8 +139,16 @@ async fn reports(db: &Db, people: &People, data: Data, newest: Timestamp) -> Res
             let id = RowId::compose(at.millis() - RowId::EPOCH_MS, 63, 0);
             let part = |from: f64, step: f64| from + step * f64::from(u32::try_from(back % 97).unwrap_or(0));
             params![
-                family, at, id, at, None::<String>,
-                round(part(18.0, 0.1)), round(part(31.5, 0.3)), round(part(4.0, 0.7)), round(part(0.1, 0.01)), None::<String>
+                family,
+                at,
+                id,
+                at,
+                None::<String>,
+                round(part(18.0, 0.1)),
+                round(part(31.5, 0.3)),
+                round(part(4.0, 0.7)),
+                round(part(0.1, 0.01)),
+                None::<String>
             ]
         })
     });

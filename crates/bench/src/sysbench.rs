@@ -59,7 +59,10 @@ impl Test {
             .args(["--db-driver=mysql", "--mysql-host=127.0.0.1", "--mysql-ignore-errors=1062", "--tables=1"])
             .args([format!("--mysql-port={}", server.port()), format!("--mysql-user={}", server.user())])
             .args([format!("--mysql-password={}", server.password()), format!("--mysql-db={}", self.schema())])
-            .args([format!("--table-size={rows}"), format!("--auto_inc={}", if self == Self::InsertOwnKey { "off" } else { "on" })])
+            .args([
+                format!("--table-size={rows}"),
+                format!("--auto_inc={}", if self == Self::InsertOwnKey { "off" } else { "on" }),
+            ])
             .stdin(Stdio::null());
         command
     }
@@ -75,7 +78,11 @@ impl Test {
         let pid = server.pid().ok_or("MariaDB is not running")?;
         let before = CpuTime::now(pid)?;
         let mut command = self.command(server);
-        command.args([format!("--threads={threads}"), format!("--time={}", time.as_secs_f64().ceil()), "--percentile=99".to_owned()]);
+        command.args([
+            format!("--threads={threads}"),
+            format!("--time={}", time.as_secs_f64().ceil()),
+            "--percentile=99".to_owned(),
+        ]);
         let text = output(command.arg("run"))?;
         let cpu = before.elapsed()?;
         Ok(read(&text, cpu).ok_or_else(|| format!("sysbench answered something else than expected:\n{text}"))?)

@@ -105,7 +105,9 @@ impl Work {
     fn request(self, User { token, family }: &User, newest_thousand: Timestamp) -> String {
         let cookie = format!("Cookie: session_id={token}\r\n");
         let post = |path: &str, cookie: &str, body: &str| {
-            let mut text = format!("POST {path} HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: carebot-bench\r\nAccept: */*\r\n{cookie}");
+            let mut text = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: carebot-bench\r\nAccept: */*\r\n{cookie}"
+            );
             // Writing to memory does not fail.
             let _ = write!(text, "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             text
@@ -119,7 +121,8 @@ impl Work {
             }
             Self::Messages => get("/messages/new", &cookie),
             Self::Post => {
-                let reading = r#""temperature": 23.4, "humidity": 51.2, "dust_level": 17.0, "ethanol": 0.21, "others": null"#;
+                let reading =
+                    r#""temperature": 23.4, "humidity": 51.2, "dust_level": 17.0, "ethanol": 0.21, "others": null"#;
                 post("/status/home", &cookie, &format!(r#"{{"family_id": "{family}", {reading}}}"#))
             }
             Self::SignIn => post("/auth/login", "", &format!(r#"{{"email": "{EMAIL}", "password": "{PASSWORD}"}}"#)),

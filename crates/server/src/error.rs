@@ -82,7 +82,9 @@ pub trait Echo<T> {
 impl<T, E: Into<ApiError>> Echo<T> for Result<T, E> {
     fn echo(self, form: &impl Serialize) -> Result<T, ApiError> {
         self.map_err(|error| match error.into() {
-            ApiError::Service { error, .. } => ApiError::Service { error, input: serde_json::to_value(form).ok().map(Box::new) },
+            ApiError::Service { error, .. } => {
+                ApiError::Service { error, input: serde_json::to_value(form).ok().map(Box::new) }
+            }
             other => other,
         })
     }

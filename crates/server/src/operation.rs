@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use axum::Router;
 use axum::handler::Handler;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
-use axum::Router;
 use carebot_model::access::Action;
 use http::Method;
 use schemars::{JsonSchema, SchemaGenerator};

@@ -15,6 +15,7 @@
 //!         reply.refuses(403, "can not access", "You do not have permission");
 //!     }
 //! }
+//! # fn main() {}
 //! ```
 //!
 //! Requests go through [`Edge::serve`] without a socket; [`TestApp::listen`] makes one. Every answer of a documented

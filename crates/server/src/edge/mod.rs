@@ -88,7 +88,9 @@ impl Edge {
             let mut response = match begun {
                 Begun::Answered(response) => response,
                 Begun::Reads(router, request) => edge.routed(route(router, request).await, &uri, &way),
-                Begun::Writes(task) => edge.routed(task.await.unwrap_or_else(|failure| broken_down(&failure)), &uri, &way),
+                Begun::Writes(task) => {
+                    edge.routed(task.await.unwrap_or_else(|failure| broken_down(&failure)), &uri, &way)
+                }
             };
             if response.status().is_server_error() {
                 response = with_request_id(response, &id).await;

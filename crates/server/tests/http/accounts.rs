@@ -132,10 +132,9 @@ both_engines! {
         mend("password", json!(PASSWORD), 400, "invalid value", PASSWORD_REFUSED).await;
         mend("email", json!("new@example.com"), 409, "already exists", "Email is already in use").await;
         mend("birth_date", json!({"year": 1945, "month": 2, "day": 28}), 400, "invalid value", BIRTH_DATE).await;
-        app.call("POST /accounts", ANYONE, body).await.is(
-            201,
-            r#"{"message":"New account created successfully","result":{"id":"ID"}}"#,
-        );
+        app.call("POST /accounts", ANYONE, body)
+            .await
+            .is(201, r#"{"message":"New account created successfully","result":{"id":"ID"}}"#);
     }
 
     async fn a_refusal_echoes_the_body_without_the_password(t: TestDb) {
@@ -172,9 +171,13 @@ both_engines! {
             reply.refuses(400, "invalid value", PASSWORD_REFUSED);
             assert!(!reply.text().contains(password));
         }
-        for (number, password) in ["ten chars!", "가나다라마바사아자차", "nul\0nul\0nul\0", &"긴".repeat(341)].iter().enumerate() {
+        for (number, password) in
+            ["ten chars!", "가나다라마바사아자차", "nul\0nul\0nul\0", &"긴".repeat(341)].iter().enumerate()
+        {
             let email = format!("p{number}@example.com");
-            let reply = app.call("POST /accounts", ANYONE, but(sign_up(), &json!({"password": password, "email": email}))).await;
+            let reply = app
+                .call("POST /accounts", ANYONE, but(sign_up(), &json!({"password": password, "email": email})))
+                .await;
             assert_eq!(reply.status, 201, "{password:?}");
             app.sign_in(&email, password).await;
         }
@@ -182,8 +185,20 @@ both_engines! {
 
     async fn an_address_must_look_like_one(t: TestDb) {
         let app = TestApp::new(&t).await;
-        for email in ["a", "a@b", "a b@example.com", "@example.com", "a@example..com", "a\n@example.com", &format!("{}@example.com", "a".repeat(117))] {
-            app.call("POST /accounts", ANYONE, but(sign_up(), &json!({"email": email}))).await.refuses(400, "invalid value", EMAIL);
+        for email in [
+            "a",
+            "a@b",
+            "a b@example.com",
+            "@example.com",
+            "a@example..com",
+            "a\n@example.com",
+            &format!("{}@example.com", "a".repeat(117)),
+        ] {
+            app.call("POST /accounts", ANYONE, but(sign_up(), &json!({"email": email}))).await.refuses(
+                400,
+                "invalid value",
+                EMAIL,
+            );
         }
         let longest = format!("{}@example.com", "a".repeat(116));
         assert_eq!(app.call("POST /accounts", ANYONE, but(sign_up(), &json!({"email": longest}))).await.status, 201);
@@ -199,7 +214,11 @@ both_engines! {
         let list = reply.result();
         let listed: Vec<_> = list.as_array().expect("a list").iter().map(|account| account["id"].clone()).collect();
         assert_eq!(json!(listed), json!(ids));
-        assert!(reply.text().starts_with(r#"{"message":"All accounts retrieved successfully","result":[{"id":"#), "{}", reply.text());
+        assert!(
+            reply.text().starts_with(r#"{"message":"All accounts retrieved successfully","result":[{"id":"#),
+            "{}",
+            reply.text()
+        );
         assert!(!reply.text().contains("argon2"), "{}", reply.text());
         let keys: Vec<_> = list[0].as_object().expect("an account").keys().cloned().collect();
         assert_eq!(keys, ["id", "email", "role", "user_name", "birth_date", "gender", "address"]);
@@ -212,11 +231,20 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let (system, elder) = (app.system().await, app.person(Role::Main, "ELDER").await);
         for id in ["Uabcdefghijklmno", "x", "%EA%B0%80", "U%00bcdefghijklmno", "%FF", "Uabcdefghijklmnopq"] {
-            app.get(&format!("/accounts/{id}"), &system).await.is(404, r#"{"detail":{"type":"not found","message":"Account not found"}}"#);
-            app.get(&format!("/accounts/{id}"), &elder).await.is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
+            app.get(&format!("/accounts/{id}"), &system)
+                .await
+                .is(404, r#"{"detail":{"type":"not found","message":"Account not found"}}"#);
+            app.get(&format!("/accounts/{id}"), &elder)
+                .await
+                .is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
         }
         // Ids are exact.
-        let other_case: String = elder.id.as_str().chars().map(|c| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }).collect();
+        let other_case: String = elder
+            .id
+            .as_str()
+            .chars()
+            .map(|c| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
+            .collect();
         app.get(&format!("/accounts/{other_case}"), &elder).await.forbids();
         app.get(&format!("/accounts/{other_case}"), &system).await.refuses(404, "not found", "Account not found");
     }
@@ -248,7 +276,8 @@ both_engines! {
 
     async fn a_change_is_refused_in_the_contracts_order(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (system, elder, stranger) = (app.system().await, app.person(Role::Main, "ELDER").await, app.person(Role::Sub, "STRANGER").await);
+        let (system, elder, stranger) =
+            (app.system().await, app.person(Role::Main, "ELDER").await, app.person(Role::Sub, "STRANGER").await);
         let mut body = json!({"role": "king", "gender": "x", "email": "", "birth_date": {"year": 0, "month": 1, "day": 1}, "password": PASSWORD});
         app.call(&format!("PATCH /accounts/{}", elder.id), &stranger, body.clone()).await.is(
             403,
@@ -330,16 +359,27 @@ both_engines! {
             assert_eq!(app.call("POST /messages/send", from, body).await.status, 201);
         }
         assert_eq!(app.call("POST /tools/background", elder, json!({"family_id": family})).await.status, 201);
-        assert_eq!(app.call(&format!("DELETE /accounts/{}", elder.id), elder, json!({"password": PASSWORD})).await.status, 200);
+        assert_eq!(
+            app.call(&format!("DELETE /accounts/{}", elder.id), elder, json!({"password": PASSWORD})).await.status,
+            200
+        );
         // For everybody at once, before anything is cleaned up.
         app.get(&format!("/families/{family}"), guardian).await.forbids();
         app.get(&format!("/families/{family}"), &system).await.refuses(404, "not found", "Family not found");
-        app.get(&format!("/members?userId={}", guardian.id), guardian).await.is(200, r#"{"message":"No members found","result":[]}"#);
+        app.get(&format!("/members?userId={}", guardian.id), guardian)
+            .await
+            .is(200, r#"{"message":"No members found","result":[]}"#);
         let sent = app.get("/messages/sent", guardian).await.result();
         assert_eq!(sent.as_array().map(Vec::len), Some(1), "only the one to himself is left: {sent}");
         app.get("/messages/all", guardian).await.shown();
-        app.call("POST /accounts/check-email", ANYONE, json!({"email": elder.email})).await.is(200, r#"{"message":"Email is available"}"#);
-        app.call("POST /auth/login", ANYONE, json!({"email": elder.email, "password": PASSWORD})).await.refuses(401, "unauthorized", "Invalid email or password");
+        app.call("POST /accounts/check-email", ANYONE, json!({"email": elder.email}))
+            .await
+            .is(200, r#"{"message":"Email is available"}"#);
+        app.call("POST /auth/login", ANYONE, json!({"email": elder.email, "password": PASSWORD})).await.refuses(
+            401,
+            "unauthorized",
+            "Invalid email or password",
+        );
         // The address can be used again.
         app.person_of(new_account(&t, Role::Sub, "x")).await;
         let again = but(sign_up(), &json!({"email": elder.email}));

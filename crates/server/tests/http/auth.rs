@@ -10,7 +10,9 @@ both_engines! {
         let elder = app.person(Role::Main, "ELDER").await;
         let shouted = format!("  {} ", elder.email.to_uppercase());
         for email in [&elder.email, &shouted] {
-            let reply = app.call("POST /auth/login", ANYONE, json!({"email": email, "password": PASSWORD, "remember": true})).await;
+            let reply = app
+                .call("POST /auth/login", ANYONE, json!({"email": email, "password": PASSWORD, "remember": true}))
+                .await;
             reply.is(
                 200,
                 concat!(
@@ -56,7 +58,8 @@ both_engines! {
         let app = TestApp::new(&t).await;
         app.person_at(Role::Main, "known@example.com").await;
         for email in ["known@example.com", "other@example.com", "no address", "known@example.com\0"] {
-            let reply = app.call("POST /auth/login", ANYONE, json!({"email": email, "password": "not the password"})).await;
+            let reply =
+                app.call("POST /auth/login", ANYONE, json!({"email": email, "password": "not the password"})).await;
             reply.refuses(401, "unauthorized", WRONG);
             assert_eq!(reply.json()["detail"]["input"], json!({"email": email, "password": "<PASSWORD>"}));
             assert_eq!(reply.header("set-cookie"), "");
@@ -92,14 +95,16 @@ both_engines! {
         let reply = app.call("POST /auth/logout", &house.elder, json!({"family_id": house.family})).await;
         reply.is(200, r#"{"message":"Logout successful"}"#);
         for body in ["{", "[1]", "\"x\"", "null"] {
-            let reply = app.request("POST /auth/logout").by(&house.guardian).body("application/json", body).send().await;
+            let reply =
+                app.request("POST /auth/logout").by(&house.guardian).body("application/json", body).send().await;
             reply.is(200, r#"{"message":"Logout successful"}"#);
         }
     }
 
     async fn a_password_is_changed_with_the_callers_own(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (system, elder, stranger) = (app.system().await, app.person(Role::Main, "ELDER").await, app.person(Role::Sub, "STRANGER").await);
+        let (system, elder, stranger) =
+            (app.system().await, app.person(Role::Main, "ELDER").await, app.person(Role::Sub, "STRANGER").await);
         let line = "PATCH /auth/change-password";
         app.call(line, ANYONE, json!({})).await.is(
             422,
@@ -111,20 +116,40 @@ both_engines! {
         let body = |user: &str, current: &str, new: &str| json!({"user_id": user, "current_password": current, "new_password": new});
         let (own, new) = (elder.id.as_str(), "one fine password");
         let masked = |status: &str, user: &str| {
-            format!(r#"{{"detail":{{{status},"input":{{"user_id":"{user}","current_password":"<PASSWORD>","new_password":"<PASSWORD>"}}}}}}"#)
+            format!(
+                r#"{{"detail":{{{status},"input":{{"user_id":"{user}","current_password":"<PASSWORD>","new_password":"<PASSWORD>"}}}}}}"#
+            )
         };
-        app.call(line, &stranger, body(own, "wrong", new)).await.is(403, &masked(r#""type":"can not access","message":"You do not have permission""#, "ELDER"));
+        app.call(line, &stranger, body(own, "wrong", new))
+            .await
+            .is(403, &masked(r#""type":"can not access","message":"You do not have permission""#, "ELDER"));
         app.call(line, ANYONE, body(own, PASSWORD, new)).await.forbids();
         let unknown = "Uabcdefghijklmno";
-        app.call(line, &system, body(unknown, "wrong", new)).await.is(404, &masked(r#""type":"not found","message":"User not found""#, unknown));
-        app.call(line, &elder, body(own, "wrong", "short")).await.is(401, &masked(r#""type":"unauthorized","message":"Invalid password""#, "ELDER"));
+        app.call(line, &system, body(unknown, "wrong", new))
+            .await
+            .is(404, &masked(r#""type":"not found","message":"User not found""#, unknown));
+        app.call(line, &elder, body(own, "wrong", "short"))
+            .await
+            .is(401, &masked(r#""type":"unauthorized","message":"Invalid password""#, "ELDER"));
         app.call(line, &system, body(own, "wrong", new)).await.refuses(401, "unauthorized", "Invalid password");
-        app.call(line, &elder, body(own, PASSWORD, "short")).await.refuses(400, "invalid value", "Invalid value provided for account details (password)");
-        app.call(line, &elder, body(own, PASSWORD, new)).await.is(200, r#"{"message":"Password changed successfully"}"#);
+        app.call(line, &elder, body(own, PASSWORD, "short")).await.refuses(
+            400,
+            "invalid value",
+            "Invalid value provided for account details (password)",
+        );
+        app.call(line, &elder, body(own, PASSWORD, new))
+            .await
+            .is(200, r#"{"message":"Password changed successfully"}"#);
         app.sign_in(&elder.email, new).await;
-        app.call("POST /auth/login", ANYONE, json!({"email": elder.email, "password": PASSWORD})).await.refuses(401, "unauthorized", WRONG);
+        app.call("POST /auth/login", ANYONE, json!({"email": elder.email, "password": PASSWORD})).await.refuses(
+            401,
+            "unauthorized",
+            WRONG,
+        );
         // An operator proves himself and changes anybody's.
-        app.call(line, &system, body(own, PASSWORD, "two fine passwords")).await.is(200, r#"{"message":"Password changed successfully"}"#);
+        app.call(line, &system, body(own, PASSWORD, "two fine passwords"))
+            .await
+            .is(200, r#"{"message":"Password changed successfully"}"#);
         app.sign_in(&elder.email, "two fine passwords").await;
     }
 
@@ -132,9 +157,16 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let elder = app.person(Role::Main, "ELDER").await;
         let line = "PATCH /auth/auto-login";
-        app.request(line).by(&elder).body("application/json", "").send().await.is(200, r#"{"message":"Auto login set successfully"}"#);
+        app.request(line)
+            .by(&elder)
+            .body("application/json", "")
+            .send()
+            .await
+            .is(200, r#"{"message":"Auto login set successfully"}"#);
         app.call(line, &elder, json!(null)).await.is(200, r#"{"message":"Auto login set successfully"}"#);
-        app.call(line, ANYONE, json!(null)).await.is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
+        app.call(line, ANYONE, json!(null))
+            .await
+            .is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
     }
 
     async fn a_session_can_be_asked_about_by_its_token(t: TestDb) {
@@ -168,7 +200,9 @@ both_engines! {
     async fn the_cookie_header_is_read_as_robots_write_it(t: TestDb) {
         let app = TestApp::new(&t).await;
         let (elder, other) = (app.person(Role::Main, "ELDER").await, app.person(Role::Main, "OTHER").await);
-        let ask = async |cookie: &str| app.request(&format!("GET /accounts/{}", elder.id)).header("cookie", cookie).send().await.status;
+        let ask = async |cookie: &str| {
+            app.request(&format!("GET /accounts/{}", elder.id)).header("cookie", cookie).send().await.status
+        };
         let token = &elder.token;
         for cookie in [
             format!("session_id={token}"),

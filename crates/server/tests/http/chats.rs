@@ -16,7 +16,9 @@ both_engines! {
         app.call("POST /chats", ANYONE, body.clone()).await.is(403, refused);
         app.call("POST /chats", &house.guardian, body.clone()).await.is(403, refused);
         // A guardian does not talk with it in his own name either.
-        app.call("POST /chats", &house.guardian, json!({"user_id": house.guardian.id, "message": "심심해"})).await.forbids();
+        app.call("POST /chats", &house.guardian, json!({"user_id": house.guardian.id, "message": "심심해"}))
+            .await
+            .forbids();
         let failed = concat!(
             r#"{"detail":{"type":"server error","message":"Failed to send chat","#,
             r#""input":{"user_id":"ELDER","message":"심심해","session_id":null},"request_id":"REQUEST"}}"#

@@ -20,7 +20,9 @@ impl<'a> Browser<'a> {
         let (method, target) = line.split_once(' ').expect("a method and a path");
         let path = target.split('?').next().unwrap_or_default();
         let preflight = self.app.request(&format!("OPTIONS {path}")).header("origin", PAGE);
-        let preflight = preflight.header("access-control-request-method", method).header("access-control-request-headers", "content-type");
+        let preflight = preflight
+            .header("access-control-request-method", method)
+            .header("access-control-request-headers", "content-type");
         let leave = preflight.send().await;
         assert_eq!((leave.status, leave.header("access-control-allow-origin")), (200, PAGE), "{line}");
         let mut request = self.app.request(line).header("origin", PAGE);
@@ -29,7 +31,10 @@ impl<'a> Browser<'a> {
         }
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let reply = request.body("application/json", text).send().await;
-        assert_eq!((reply.header("access-control-allow-origin"), reply.header("access-control-allow-credentials")), (PAGE, "true"));
+        assert_eq!(
+            (reply.header("access-control-allow-origin"), reply.header("access-control-allow-credentials")),
+            (PAGE, "true")
+        );
         match reply.header("set-cookie") {
             "" => {}
             cleared if cleared.contains("Max-Age=0") => self.cookie = None,
@@ -72,15 +77,22 @@ both_engines! {
         let (mut elder, elder_id) = sign_up(&app, "elder@example.com", "main", "김순자").await;
         let none = elder.ask("POST /families/check-exist", json!({"id": elder_id})).await;
         none.refuses(404, "not found", "Main ID does not have a family");
-        let (message, family) = elder.message("POST /families", json!({"main_user": elder_id, "family_name": "순자네"})).await;
+        let (message, family) =
+            elder.message("POST /families", json!({"main_user": elder_id, "family_name": "순자네"})).await;
         assert_eq!(message, "New family created successfully");
         let family = family["id"].as_str().expect("an id").to_owned();
         // The link in the QR code is opened before anybody is signed in.
         let mut guardian = Browser::new(&app);
         guardian.ask(&format!("GET /families/name/{family}"), json!(null)).await.forbids();
         let (mut guardian, guardian_id) = sign_up(&app, "guardian@example.com", "sub", "이민준").await;
-        assert_eq!(guardian.message(&format!("GET /families/name/{family}"), json!(null)).await.1["family_name"], "순자네");
-        assert_eq!(guardian.message(&format!("GET /members?userId={guardian_id}"), json!(null)).await.0, "No members found");
+        assert_eq!(
+            guardian.message(&format!("GET /families/name/{family}"), json!(null)).await.1["family_name"],
+            "순자네"
+        );
+        assert_eq!(
+            guardian.message(&format!("GET /members?userId={guardian_id}"), json!(null)).await.0,
+            "No members found"
+        );
         let find = json!({"user_name": "김순자", "birth_date": {"year": 1945, "month": 3, "day": 1}, "gender": "female", "address": "경기도 수원시"});
         let (message, found) = guardian.message("POST /families/find", find).await;
         assert_eq!((message.as_str(), &found[0]["family_id"]), ("Families found successfully", &json!(family)));
@@ -88,12 +100,18 @@ both_engines! {
         let (message, member) = guardian.message("POST /members", join).await;
         assert_eq!(message, "New member created successfully");
         // Until the elder approves, the page says "not connected" instead of throwing the guardian out.
-        assert_eq!(guardian.message(&format!("GET /members?userId={guardian_id}"), json!(null)).await.0, "No members found");
+        assert_eq!(
+            guardian.message(&format!("GET /members?userId={guardian_id}"), json!(null)).await.0,
+            "No members found"
+        );
         let member = member["id"].as_str().expect("an id");
         elder.message(&format!("PATCH /v1/members/requests/{member}"), json!(null)).await;
         let (message, members) = guardian.message(&format!("GET /members?userId={guardian_id}"), json!(null)).await;
         assert_eq!((message.as_str(), &members[0]["nickname"]), ("All members retrieved successfully", &json!("막내")));
-        assert_eq!(guardian.message(&format!("GET /families/{family}"), json!(null)).await.1["main_user"], elder_id.as_str());
+        assert_eq!(
+            guardian.message(&format!("GET /families/{family}"), json!(null)).await.1["main_user"],
+            elder_id.as_str()
+        );
 
         // What the page polls every five seconds.
         let year = "start=2025-03-02T09:00:00Z&end=2026-03-02T09:00:00Z&order=desc";
@@ -110,7 +128,10 @@ both_engines! {
             let (said, result) = guardian.message(&format!("GET {path}"), json!(null)).await;
             assert_eq!((said.as_str(), result), (message, json!([])), "{path}");
         }
-        assert_eq!(guardian.message(&format!("GET /tools/settings/{family}"), json!(null)).await.0, "Settings retrieved successfully");
+        assert_eq!(
+            guardian.message(&format!("GET /tools/settings/{family}"), json!(null)).await.0,
+            "Settings retrieved successfully"
+        );
         assert_eq!(guardian.message("POST /auth/logout", json!(null)).await.0, "Logout successful");
         assert_eq!(guardian.cookie, None);
         guardian.ask(&format!("GET /accounts/{guardian_id}"), json!(null)).await.forbids();
@@ -124,8 +145,14 @@ both_engines! {
         // Another day, another browser window: only the token is left.
         let mut browser = Browser::new(&app);
         app.advance(24 * 3_600_000).await;
-        assert_eq!(browser.message("POST /auth/check", json!({"session_id": kept})).await.0, "Permission check successful");
-        assert_eq!(browser.message(&format!("GET /accounts/{}", elder.id), json!(null)).await.0, "Account retrieved successfully");
+        assert_eq!(
+            browser.message("POST /auth/check", json!({"session_id": kept})).await.0,
+            "Permission check successful"
+        );
+        assert_eq!(
+            browser.message(&format!("GET /accounts/{}", elder.id), json!(null)).await.0,
+            "Account retrieved successfully"
+        );
         app.advance(4 * 24 * 3_600_000).await;
         // Anything but a 403, or the page reloads for ever.
         assert_eq!(browser.ask("POST /auth/check", json!({"session_id": kept})).await.status, 401);
@@ -144,7 +171,10 @@ both_engines! {
             let air = json!({"family_id": family, "temperature": 24.25, "humidity": 41.5, "dust_level": 7.0, "ethanol": 0.31, "others": ""});
             assert_eq!(app.request("POST /status/home").header("cookie", &cookie).json(&air).send().await.status, 201);
             let pulse = json!({"family_id": family, "heart_rate": 71.5});
-            assert_eq!(app.request("POST /status/health").header("cookie", &cookie).json(&pulse).send().await.status, 201);
+            assert_eq!(
+                app.request("POST /status/health").header("cookie", &cookie).json(&pulse).send().await.status,
+                201
+            );
         }
         // The others write the same session by hand, attributes and all.
         let by_hand = format!("{cookie}; Path=/; Domain=.itdice.net; Secure; HttpOnly;");
@@ -154,20 +184,35 @@ both_engines! {
         };
         let fall = json!({"family_id": family, "notification_grade": "CRIT", "descriptions": "낙상감지", "image_url": "https://images.example/fall.jpg"});
         assert_eq!(ask("POST /notify", fall).await.status, 201, "exactly that");
-        assert_eq!(ask("POST /families/check-exist", json!({"id": house.elder.id})).await.result()["family_id"], json!(family));
-        assert_eq!(ask(&format!("PATCH /tools/settings/{family}"), json!({"is_microphone_enabled": true})).await.status, 200);
+        assert_eq!(
+            ask("POST /families/check-exist", json!({"id": house.elder.id})).await.result()["family_id"],
+            json!(family)
+        );
+        assert_eq!(
+            ask(&format!("PATCH /tools/settings/{family}"), json!({"is_microphone_enabled": true})).await.status,
+            200
+        );
         // An emergency word: a message to everybody who can be reached, by name.
         let people = ask(&format!("GET /messages/receivable/{}", house.elder.id), json!(null)).await.result();
         for person in people.as_array().expect("a list") {
             assert!(person["name"].is_string());
-            let message = json!({"from_id": house.elder.id, "to_id": person["user_id"], "content": "[긴급] 응급 상황이야"});
+            let message =
+                json!({"from_id": house.elder.id, "to_id": person["user_id"], "content": "[긴급] 응급 상황이야"});
             assert_eq!(ask("POST /messages/send", message).await.status, 201);
         }
         let letters = app.get("/messages/new?order=desc", &house.guardian).await.result();
         assert_eq!(letters[0]["content"], "[긴급] 응급 상황이야");
         // A robot may be silent for a while, and then signs out with a body that says its family.
         app.advance(2 * 24 * 3_600_000).await;
-        assert_eq!(app.request("POST /auth/logout").header("cookie", &cookie).json(&json!({"family_id": family})).send().await.status, 200);
+        assert_eq!(
+            app.request("POST /auth/logout")
+                .header("cookie", &cookie)
+                .json(&json!({"family_id": family}))
+                .send()
+                .await
+                .status,
+            200
+        );
         assert_eq!(ask("GET /messages/new", json!(null)).await.status, 403);
     }
 }

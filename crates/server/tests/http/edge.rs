@@ -52,7 +52,8 @@ both_engines! {
             ("POST /auth/login".to_owned(), 422),
         ] {
             let reply = app.request(&line).by(&elder).header("origin", PAGE).send().await;
-            let headers = ["access-control-allow-origin", "access-control-allow-credentials"].map(|name| reply.header(name));
+            let headers =
+                ["access-control-allow-origin", "access-control-allow-credentials"].map(|name| reply.header(name));
             assert_eq!((reply.status, headers), (status, [PAGE, "true"]), "{line}");
             assert!(reply.all("vary").contains("Origin"), "{line}: {}", reply.all("vary"));
         }
@@ -61,7 +62,15 @@ both_engines! {
     async fn a_page_of_another_origin_may_not(t: TestDb) {
         let app = with_page(&t).await;
         let house = app.house().await;
-        for origin in ["https://care.example.evil", "http://care.example", "https://care.example:444", "null", "", "https://carebot.test", "file://"] {
+        for origin in [
+            "https://care.example.evil",
+            "http://care.example",
+            "https://care.example:444",
+            "null",
+            "",
+            "https://carebot.test",
+            "file://",
+        ] {
             let preflight = app
                 .request("OPTIONS /accounts")
                 .header("origin", origin)
@@ -74,7 +83,12 @@ both_engines! {
             assert_eq!(preflight.header("access-control-allow-headers"), "content-type");
             assert_eq!(preflight.header("access-control-max-age"), "7200");
             // What only reads is answered; the browser keeps it from the page.
-            let read = app.request(&format!("GET /families/{}", house.family)).by(&house.elder).header("origin", origin).send().await;
+            let read = app
+                .request(&format!("GET /families/{}", house.family))
+                .by(&house.elder)
+                .header("origin", origin)
+                .send()
+                .await;
             assert_eq!((read.status, read.header("access-control-allow-origin")), (200, ""), "{origin}");
             assert!(read.all("vary").contains("Origin"));
             for (line, body) in [
@@ -86,7 +100,10 @@ both_engines! {
                 write.is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
             }
         }
-        assert_eq!(app.get(&format!("/families/{}", house.family), &house.elder).await.result()["family_name"], "순자네");
+        assert_eq!(
+            app.get(&format!("/families/{}", house.family), &house.elder).await.result()["family_name"],
+            "순자네"
+        );
         // Robots and command lines have no origin.
         let body = json!({"family_name": "x"});
         assert_eq!(app.call(&format!("PATCH /families/{}", house.family), &house.elder, body).await.status, 200);
@@ -102,16 +119,27 @@ both_engines! {
         let status = async |request: carebot_testkit::app::Request<'_>| request.send().await.status;
         assert_eq!(status(remember().header("origin", "http://carebot.test")).await, 200);
         assert_eq!(status(remember().header("origin", "http://CAREBOT.test")).await, 200);
-        assert_eq!(status(remember().header("host", "10.1.1.1:8000").header("origin", "http://10.1.1.1:8000")).await, 200);
+        assert_eq!(
+            status(remember().header("host", "10.1.1.1:8000").header("origin", "http://10.1.1.1:8000")).await,
+            200
+        );
         assert_eq!(status(remember().tls().header("origin", "https://carebot.test")).await, 200);
         assert_eq!(status(remember().tls().header("origin", "http://carebot.test")).await, 403);
         assert_eq!(status(remember().header("host", "10.1.1.1:8000").header("origin", "http://10.1.1.1")).await, 403);
         // A proxy says what it was called, and only a trusted one is believed.
-        let proxied = || remember().header("x-forwarded-host", "care.example").header("x-forwarded-proto", "https").header("origin", PAGE);
+        let proxied = || {
+            remember()
+                .header("x-forwarded-host", "care.example")
+                .header("x-forwarded-proto", "https")
+                .header("origin", PAGE)
+        };
         assert_eq!(status(proxied().from("10.2.3.4")).await, 200);
         assert_eq!(status(proxied().from("192.0.2.1")).await, 403);
         assert_eq!(status(proxied()).await, 403);
-        let inside = remember().from("10.2.3.4").header("x-forwarded-host", "care.example").header("origin", "http://carebot.test");
+        let inside = remember()
+            .from("10.2.3.4")
+            .header("x-forwarded-host", "care.example")
+            .header("origin", "http://carebot.test");
         assert_eq!(status(inside).await, 403);
     }
 
@@ -131,14 +159,25 @@ both_engines! {
         let path = format!("GET /status/home/{}?start=2026-01-01", house.family);
         let plain = app.request(&path).by(&house.elder).send().await;
         assert_eq!((plain.header("content-encoding"), plain.result().as_array().map(Vec::len)), ("", Some(50)));
-        let packed = app.request(&path).by(&house.elder).header("origin", PAGE).header("accept-encoding", "br, gzip, deflate").send().await;
+        let packed = app
+            .request(&path)
+            .by(&house.elder)
+            .header("origin", PAGE)
+            .header("accept-encoding", "br, gzip, deflate")
+            .send()
+            .await;
         assert_eq!(packed.header("content-encoding"), "gzip");
         assert!(packed.body.len() * 3 < plain.body.len(), "{} of {}", packed.body.len(), plain.body.len());
         assert_eq!(packed.unpacked(), plain.body);
         let vary = packed.all("vary").to_lowercase();
         assert!(vary.contains("accept-encoding") && vary.contains("origin"), "{vary}");
         assert_eq!(packed.header("content-type"), "application/json");
-        let small = app.request(&format!("GET /families/{}", house.family)).by(&house.elder).header("accept-encoding", "gzip").send().await;
+        let small = app
+            .request(&format!("GET /families/{}", house.family))
+            .by(&house.elder)
+            .header("accept-encoding", "gzip")
+            .send()
+            .await;
         assert_eq!(small.header("content-encoding"), "");
         let refused = app.request(&path).by(&house.elder).header("accept-encoding", "gzip;q=0").send().await;
         assert_eq!(refused.header("content-encoding"), "");
@@ -168,7 +207,10 @@ both_engines! {
         let late = r#"{"detail":{"type":"timeout","message":"The body of the request did not arrive in time"}}"#;
         for body in [
             Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>()),
-            Body::from_stream(futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("reset"))])),
+            Body::from_stream(futures_util::stream::iter([
+                Ok(Bytes::from_static(b"{")),
+                Err(std::io::Error::other("reset")),
+            ])),
         ] {
             let line = format!("PATCH /accounts/{}", elder.id);
             let reply = app.request(&line).by(&elder).body("application/json", body).send().await;
@@ -190,12 +232,19 @@ both_engines! {
         send("application/x-www-form-urlencoded", "email=a").await.is(422, &fault(r#""email=a""#));
         send("application/json", r#"["a"]"#).await.is(422, &fault(r#"["a"]"#));
         for empty in ["", "null"] {
-            send("application/json", empty).await.is(422, r#"{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]}"#);
+            send("application/json", empty)
+                .await
+                .is(422, r#"{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]}"#);
         }
         let available = r#"{"message":"Email is available"}"#;
         send("application/json; charset=utf-8", r#"{"email":"a@example.com"}"#).await.is(200, available);
         send("application/vnd.care+json", r#"{"email":"a@example.com"}"#).await.is(200, available);
-        app.request(line).body("application/json", r#"{"email":"a@example.com"}"#).without("content-type").send().await.is(200, available);
+        app.request(line)
+            .body("application/json", r#"{"email":"a@example.com"}"#)
+            .without("content-type")
+            .send()
+            .await
+            .is(200, available);
         send("application/json", r#"{"email": x}"#).await.is(
             422,
             r#"{"detail":[{"type":"json_invalid","loc":["body",10],"msg":"JSON decode error","input":{},"ctx":{"error":"Expecting value"}}]}"#,

@@ -14,12 +14,15 @@ both_engines! {
         let found = r#"{"message":"Family exists","result":{"family_id":"FAMILY"}}"#;
         app.call(line, &house.elder, json!({"id": house.elder.id})).await.is(200, found);
         app.call(line, &system, json!({"id": house.elder.id})).await.is(200, found);
-        let missing = r#"{"detail":{"type":"no data","loc":["body","id"],"message":"Main ID is required","input":{"id":null}}}"#;
+        let missing =
+            r#"{"detail":{"type":"no data","loc":["body","id"],"message":"Main ID is required","input":{"id":null}}}"#;
         app.call(line, ANYONE, json!({})).await.is(422, missing);
-        let refused = r#"{"detail":{"type":"can not access","message":"You do not have permission","input":{"id":"ELDER"}}}"#;
+        let refused =
+            r#"{"detail":{"type":"can not access","message":"You do not have permission","input":{"id":"ELDER"}}}"#;
         app.call(line, &house.guardian, json!({"id": house.elder.id})).await.is(403, refused);
         app.call(line, ANYONE, json!({"id": house.elder.id})).await.is(403, refused);
-        let none = r#"{"detail":{"type":"not found","message":"Main ID does not have a family","input":{"id":"LONELY"}}}"#;
+        let none =
+            r#"{"detail":{"type":"not found","message":"Main ID does not have a family","input":{"id":"LONELY"}}}"#;
         app.call(line, &lonely, json!({"id": lonely.id})).await.is(404, none);
         app.call(line, &system, json!({"id": lonely.id})).await.is(404, none);
         app.call(line, &system, json!({"id": "nobody"})).await.is(404, &none.replace("LONELY", "nobody"));
@@ -27,7 +30,8 @@ both_engines! {
 
     async fn a_family_is_made_once_and_with_its_switches(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (elder, guardian, system) = (app.person(Role::Main, "ELDER").await, app.person(Role::Sub, "GUARDIAN").await, app.system().await);
+        let (elder, guardian, system) =
+            (app.person(Role::Main, "ELDER").await, app.person(Role::Sub, "GUARDIAN").await, app.system().await);
         let line = "POST /families";
         app.call(line, ANYONE, json!({"family_name": "x"})).await.is(
             422,
@@ -52,7 +56,11 @@ both_engines! {
         let no_elder = r#"{"detail":{"type":"invalid value","message":"You are not a main user","input":{"main_user":"GUARDIAN","family_name":null}}}"#;
         app.call(line, &guardian, json!({"main_user": guardian.id})).await.is(400, no_elder);
         for nobody in ["Uabcdefghijklmno", "nobody"] {
-            app.call(line, &system, json!({"main_user": nobody})).await.refuses(400, "invalid value", "You are not a main user");
+            app.call(line, &system, json!({"main_user": nobody})).await.refuses(
+                400,
+                "invalid value",
+                "You are not a main user",
+            );
         }
     }
 
@@ -111,7 +119,11 @@ both_engines! {
         let message = "Invalid value provided for find option (gender)";
         app.call(line, &stranger, with("gender", json!("x"))).await.refuses(400, "invalid value", message);
         let message = "Invalid value provided for find option (birth_date)";
-        app.call(line, &stranger, with("birth_date", json!({"year": 1945, "month": 2, "day": 30}))).await.refuses(400, "invalid value", message);
+        app.call(line, &stranger, with("birth_date", json!({"year": 1945, "month": 2, "day": 30}))).await.refuses(
+            400,
+            "invalid value",
+            message,
+        );
         for (name, value) in [
             ("user_name", json!("김순")),
             ("user_name", json!("%")),
@@ -124,7 +136,9 @@ both_engines! {
             assert!(reply.json()["detail"]["input"].is_object());
         }
         // An elder without a family is not found.
-        app.call(&format!("DELETE /families/{}", house.family), &house.elder, json!({"password": PASSWORD})).await.is(200, r#"{"message":"Family deleted successfully"}"#);
+        app.call(&format!("DELETE /families/{}", house.family), &house.elder, json!({"password": PASSWORD}))
+            .await
+            .is(200, r#"{"message":"Family deleted successfully"}"#);
         app.call(line, &stranger, body).await.refuses(404, "not found", "No families found");
     }
 
@@ -148,7 +162,8 @@ both_engines! {
 
     async fn a_family_is_read_by_those_who_belong_to_it(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (house, system, stranger) = (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
+        let (house, system, stranger) =
+            (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
         let path = format!("/families/{}", house.family);
         let whole = r#"{"message":"Family retrieved successfully","result":{"id":"FAMILY","main_user":"ELDER","family_name":"순자네"}}"#;
         for who in [&house.elder, &house.guardian, &system] {
@@ -164,22 +179,31 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let (house, stranger) = (app.house().await, app.person(Role::Sub, "STRANGER").await);
         let path = format!("/families/name/{}", house.family);
-        app.get(&path, &stranger).await.is(200, r#"{"message":"Family retrieved successfully","result":{"family_name":"순자네"}}"#);
+        app.get(&path, &stranger)
+            .await
+            .is(200, r#"{"message":"Family retrieved successfully","result":{"family_name":"순자네"}}"#);
         // From the QR code, signed out.
-        app.get(&path, ANYONE).await.is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
+        app.get(&path, ANYONE)
+            .await
+            .is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
         for unknown in [UNKNOWN, "x"] {
-            app.get(&format!("/families/name/{unknown}"), &stranger).await.is(404, r#"{"detail":{"type":"not found","message":"Family not found"}}"#);
+            app.get(&format!("/families/name/{unknown}"), &stranger)
+                .await
+                .is(404, r#"{"detail":{"type":"not found","message":"Family not found"}}"#);
         }
         app.call(&format!("PATCH /families/{}", house.family), &house.elder, json!({"family_name": ""})).await.is(
             200,
             r#"{"message":"Family updated successfully","result":{"id":"FAMILY","main_user":"ELDER","family_name":""}}"#,
         );
-        app.get(&path, &stranger).await.is(200, r#"{"message":"Family retrieved successfully","result":{"family_name":null}}"#);
+        app.get(&path, &stranger)
+            .await
+            .is(200, r#"{"message":"Family retrieved successfully","result":{"family_name":null}}"#);
     }
 
     async fn a_family_is_renamed_and_keeps_its_elder(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (house, system, stranger) = (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
+        let (house, system, stranger) =
+            (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
         let line = format!("PATCH /families/{}", house.family);
         let body = json!({"main_user": stranger.id, "family_name": "새 이름"});
         app.call(&line, &house.guardian, body.clone()).await.is(
@@ -187,8 +211,14 @@ both_engines! {
             r#"{"message":"Family updated successfully","result":{"id":"FAMILY","main_user":"ELDER","family_name":"새 이름"}}"#,
         );
         assert_eq!(app.call(&line, &system, json!({"family_name": null})).await.result()["family_name"], "새 이름");
-        app.call(&line, &stranger, body.clone()).await.is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
-        app.call(&format!("PATCH /families/{UNKNOWN}"), &system, body).await.refuses(404, "not found", "Family not found");
+        app.call(&line, &stranger, body.clone())
+            .await
+            .is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
+        app.call(&format!("PATCH /families/{UNKNOWN}"), &system, body).await.refuses(
+            404,
+            "not found",
+            "Family not found",
+        );
     }
 
     async fn a_family_is_deleted_with_the_callers_password_and_at_once(t: TestDb) {
@@ -200,8 +230,14 @@ both_engines! {
             r#"{"detail":{"type":"no data","loc":["body","password"],"message":"Password is required","input":{"family_id":"FAMILY","password":"<PASSWORD>"}}}"#,
         );
         let password = json!({"password": PASSWORD});
-        app.call(&line, &house.guardian, password.clone()).await.is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
-        app.call(&format!("DELETE /families/{UNKNOWN}"), &system, password.clone()).await.refuses(404, "not found", "Family not found");
+        app.call(&line, &house.guardian, password.clone())
+            .await
+            .is(403, r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#);
+        app.call(&format!("DELETE /families/{UNKNOWN}"), &system, password.clone()).await.refuses(
+            404,
+            "not found",
+            "Family not found",
+        );
         for who in [&house.elder, &system] {
             app.call(&line, who, json!({"password": "wrong"})).await.refuses(401, "unauthorized", "Invalid password");
         }
@@ -210,15 +246,20 @@ both_engines! {
         assert_eq!(app.get(&format!("/families/{}", house.family), &house.guardian).await.status, 200);
         app.call(&line, &house.elder, password).await.is(200, r#"{"message":"Family deleted successfully"}"#);
         app.get(&format!("/families/{}", house.family), &house.guardian).await.forbids();
-        app.get(&format!("/families/name/{}", house.family), &house.guardian).await.refuses(404, "not found", "Family not found");
+        app.get(&format!("/families/name/{}", house.family), &house.guardian).await.refuses(
+            404,
+            "not found",
+            "Family not found",
+        );
         app.call("POST /status/health", &house.elder, robot).await.forbids();
-        app.get(&format!("/members?userId={}", house.guardian.id), &house.guardian).await.is(200, r#"{"message":"No members found","result":[]}"#);
+        app.get(&format!("/members?userId={}", house.guardian.id), &house.guardian)
+            .await
+            .is(200, r#"{"message":"No members found","result":[]}"#);
         app.get("/families", &system).await.is(200, r#"{"message":"No families found","result":[]}"#);
         // The elder can begin anew.
-        app.call("POST /families", &house.elder, json!({"main_user": house.elder.id})).await.is(
-            201,
-            r#"{"message":"New family created successfully","result":{"id":"ID"}}"#,
-        );
+        app.call("POST /families", &house.elder, json!({"main_user": house.elder.id}))
+            .await
+            .is(201, r#"{"message":"New family created successfully","result":{"id":"ID"}}"#);
     }
 
     async fn only_operators_learn_that_a_family_is_not_there(t: TestDb) {

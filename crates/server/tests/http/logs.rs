@@ -16,7 +16,8 @@ impl Captured {
     /// Begins to listen, to all tests at once: a log belongs to the program, not to a test.
     fn begin() -> &'static Self {
         static BEGUN: LazyLock<()> = LazyLock::new(|| {
-            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(LevelFilter::TRACE).with_writer(|| Tap);
+            let subscriber =
+                tracing_subscriber::fmt().with_ansi(false).with_max_level(LevelFilter::TRACE).with_writer(|| Tap);
             tracing::subscriber::set_global_default(subscriber.finish()).expect("nobody else listens");
         });
         LazyLock::force(&BEGUN);
@@ -49,8 +50,16 @@ both_engines! {
         // Words that nothing else in these tests says; each engine its own.
         let tag = format!("{:?}-{:016x}", t.engine, t.rng.next());
         let word = |name: &str| format!("{name}-{tag}");
-        let (email, password, new, letter) = (format!("mail-{tag}@example.com"), word("password"), word("newer"), word("letter"));
-        let mut secrets = vec![email.clone(), password.clone(), new.clone(), letter.clone(), house.elder.token.clone(), house.guardian.token.clone()];
+        let (email, password, new, letter) =
+            (format!("mail-{tag}@example.com"), word("password"), word("newer"), word("letter"));
+        let mut secrets = vec![
+            email.clone(),
+            password.clone(),
+            new.clone(),
+            letter.clone(),
+            house.elder.token.clone(),
+            house.guardian.token.clone(),
+        ];
 
         let account = json!({"email": email, "password": password, "role": "sub", "user_name": letter});
         let id = app.call("POST /accounts", ANYONE, account.clone()).await.given("id");
@@ -72,7 +81,10 @@ both_engines! {
             ("POST /auth/check", json!({"session_id": {"x": token}})),
             ("POST /auth/check", json!([token])),
             ("PATCH /auth/change-password", json!({"user_id": id, "current_password": wrong, "new_password": new})),
-            ("PATCH /auth/change-password", json!({"user_id": elder, "current_password": password, "new_password": new})),
+            (
+                "PATCH /auth/change-password",
+                json!({"user_id": elder, "current_password": password, "new_password": new}),
+            ),
             ("PATCH /auth/change-password", json!({"current_password": password, "new_password": new})),
             ("DELETE /accounts/Uabcdefghijklmno", json!({"password": wrong})),
             ("DELETE /families/Fabcdefghijklmno", json!({"password": wrong})),
@@ -96,7 +108,12 @@ both_engines! {
         assert_eq!(app.call("PATCH /auth/change-password", &token, change).await.status, 200);
         let message = json!({"from_id": house.guardian.id, "to_id": elder, "content": letter});
         assert_eq!(app.call("POST /messages/send", &house.guardian, message).await.status, 201);
-        assert_eq!(app.call("POST /notify", &house.elder, json!({"family_id": house.family, "descriptions": letter})).await.status, 201);
+        assert_eq!(
+            app.call("POST /notify", &house.elder, json!({"family_id": house.family, "descriptions": letter}))
+                .await
+                .status,
+            201
+        );
         assert_eq!(app.get("/messages/new", &house.elder).await.result()[0]["content"], letter.as_str());
         // Failures say the most.
         app.advance(61_000).await;
@@ -125,7 +142,10 @@ both_engines! {
         let reply = app.request("GET /readyz").header("x-request-id", &id).send().await;
         assert_eq!((reply.status, reply.header("x-request-id")), (503, id.as_str()));
         let log = log.text();
-        let line = log.lines().find(|line| line.contains(&id) && line.contains("request failed")).expect("the failure is logged");
+        let line = log
+            .lines()
+            .find(|line| line.contains(&id) && line.contains("request failed"))
+            .expect("the failure is logged");
         assert!(line.contains("ERROR") && line.contains("path=\"/readyz\"") && line.contains("status=503"), "{line}");
         assert!(line.contains("inside="), "why: {line}");
     }
@@ -141,7 +161,10 @@ both_engines! {
         assert_eq!(app.call(&line, &person, json!({"end_robot": true})).await.status, 200);
         app.call("POST /status/home", &house.elder, report).await.forbids();
         let log = log.text();
-        let named = |line: &&str| line.contains("a robot's session that was ended is still being used") && line.contains(house.elder.id.as_str());
+        let named = |line: &&str| {
+            line.contains("a robot's session that was ended is still being used")
+                && line.contains(house.elder.id.as_str())
+        };
         let line = log.lines().find(named).expect("it is logged");
         assert!(line.contains("WARN") && line.contains(&format!("session={}", house.elder.session)), "{line}");
         assert!(!log.contains(&house.elder.token));

@@ -73,13 +73,19 @@ both_engines! {
             }
             app.call(&line, ANYONE, json!(null)).await.is(403, REFUSED);
             app.call(&line, who, json!(null)).await.is(200, r#"{"message":"Join request deleted successfully"}"#);
-            app.call(&line, who, json!(null)).await.is(404, r#"{"detail":{"type":"not found","message":"Join request not found"}}"#);
+            app.call(&line, who, json!(null))
+                .await
+                .is(404, r#"{"detail":{"type":"not found","message":"Join request not found"}}"#);
         }
         // A member is not removed this way.
         let line = format!("DELETE /v1/members/requests/{}", house.member);
         app.call(&line, &house.elder, json!(null)).await.refuses(404, "not found", "Join request not found");
         assert_eq!(app.get(&format!("/families/{}", house.family), &house.guardian).await.status, 200);
-        app.call("DELETE /v1/members/requests/x", &system, json!(null)).await.refuses(404, "not found", "Join request not found");
+        app.call("DELETE /v1/members/requests/x", &system, json!(null)).await.refuses(
+            404,
+            "not found",
+            "Join request not found",
+        );
     }
 
     async fn joining_is_refused_in_the_contracts_order(t: TestDb) {
@@ -112,7 +118,11 @@ both_engines! {
             join(Some(&system), "Fabcdefghijklmno", user).await.refuses(404, "not found", "Family not found");
             join(Some(&system), family, user).await.refuses(400, "invalid value", no_guardian);
         }
-        join(Some(&house.guardian), family, house.guardian.id.as_str()).await.refuses(409, "already exists", "Member already exists in family");
+        join(Some(&house.guardian), family, house.guardian.id.as_str()).await.refuses(
+            409,
+            "already exists",
+            "Member already exists in family",
+        );
         // What an operator joins is approved at once; the nickname is cut.
         let body = json!({"family_id": family, "user_id": own, "nickname": "별".repeat(40)});
         let id = app.call("POST /members", &system, body).await.given("id");
@@ -131,7 +141,8 @@ both_engines! {
 
     async fn memberships_are_listed_by_family_by_account_or_both(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (house, system, stranger) = (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
+        let (house, system, stranger) =
+            (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
         let one = r#"{"message":"All members retrieved successfully","result":[{"id":"MEMBER","family_id":"FAMILY","user_id":"GUARDIAN","nickname":"막내"}]}"#;
         let (family, user) = (format!("familyId={}", house.family), format!("userId={}", house.guardian.id));
         let list = async |who: Option<&Person>, query: &str| app.get(&format!("/members?{query}"), who).await;
@@ -185,7 +196,11 @@ both_engines! {
     async fn an_elder_without_a_family_reaches_nobody(t: TestDb) {
         let app = TestApp::new(&t).await;
         let (house, lonely) = (app.house().await, app.person(Role::Main, "LONELY").await);
-        app.get(&format!("/messages/receivable/{}", lonely.id), &lonely).await.refuses(404, "not found", "No receivable account");
+        app.get(&format!("/messages/receivable/{}", lonely.id), &lonely).await.refuses(
+            404,
+            "not found",
+            "No receivable account",
+        );
         let body = json!({"from_id": lonely.id, "to_id": house.guardian.id, "content": "x"});
         app.call("POST /messages/send", &lonely, body).await.forbids();
         app.get(&format!("/tools/weather/{}", house.guardian.id), &lonely).await.forbids();
@@ -232,18 +247,27 @@ both_engines! {
         for (kick, done) in [("", "Member deleted successfully"), ("kick/", "Member kicked successfully")] {
             let house = app.house().await;
             let line = format!("DELETE /members/{kick}{}", house.member);
-            let (may, may_not) = if kick.is_empty() { (&house.guardian, &house.elder) } else { (&house.elder, &house.guardian) };
-            app.call(&line, ANYONE, json!({})).await.is(422, r#"{"detail":{"type":"no data","loc":["body","password"],"message":"Password is required"}}"#);
+            let (may, may_not) =
+                if kick.is_empty() { (&house.guardian, &house.elder) } else { (&house.elder, &house.guardian) };
+            app.call(&line, ANYONE, json!({}))
+                .await
+                .is(422, r#"{"detail":{"type":"no data","loc":["body","password"],"message":"Password is required"}}"#);
             for who in [may_not, &stranger] {
                 app.call(&line, who, json!({"password": PASSWORD})).await.is(403, REFUSED);
             }
             for who in [may, &system] {
-                app.call(&line, who, json!({"password": "wrong"})).await.is(401, r#"{"detail":{"type":"unauthorized","message":"Invalid password"}}"#);
+                app.call(&line, who, json!({"password": "wrong"}))
+                    .await
+                    .is(401, r#"{"detail":{"type":"unauthorized","message":"Invalid password"}}"#);
             }
             assert_eq!(app.get(&format!("/families/{}", house.family), &house.guardian).await.status, 200);
             app.call(&line, may, json!({"password": PASSWORD})).await.is(200, &format!(r#"{{"message":"{done}"}}"#));
             app.get(&format!("/families/{}", house.family), &house.guardian).await.is(403, REFUSED);
-            app.get(&format!("/messages/receivable/{}", house.guardian.id), &house.guardian).await.refuses(404, "not found", "No receivable account");
+            app.get(&format!("/messages/receivable/{}", house.guardian.id), &house.guardian).await.refuses(
+                404,
+                "not found",
+                "No receivable account",
+            );
             app.call(&line, may, json!({"password": PASSWORD})).await.is(404, MISSING);
         }
     }

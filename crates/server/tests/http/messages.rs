@@ -23,12 +23,14 @@ both_engines! {
         let (house, system) = (app.house().await, app.system().await);
         let asker = app.person(Role::Sub, "ASKER").await;
         t.join(house.family, asker.id, None).await;
-        let receivable = async |of: &Person, who: &Person| app.get(&format!("/messages/receivable/{}", of.id), who).await;
+        let receivable =
+            async |of: &Person, who: &Person| app.get(&format!("/messages/receivable/{}", of.id), who).await;
         receivable(&house.elder, &house.elder).await.is(
             200,
             r#"{"message":"Receivable account retrieved successfully","result":[{"user_id":"GUARDIAN","name":"막내"}]}"#,
         );
-        let to_elder = r#"{"message":"Receivable account retrieved successfully","result":[{"user_id":"ELDER","name":"김순자"}]}"#;
+        let to_elder =
+            r#"{"message":"Receivable account retrieved successfully","result":[{"user_id":"ELDER","name":"김순자"}]}"#;
         receivable(&house.guardian, &house.guardian).await.is(200, to_elder);
         receivable(&house.guardian, &system).await.is(200, to_elder);
         receivable(&house.elder, &house.guardian).await.is(403, REFUSED);
@@ -48,9 +50,19 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let (house, system) = (app.house().await, app.system().await);
         // Without nickname, and one without any name.
-        let nameless = app.call("POST /accounts", ANYONE, json!({"email": "nameless@example.com", "password": PASSWORD, "role": "sub"})).await.given("id");
+        let nameless = app
+            .call(
+                "POST /accounts",
+                ANYONE,
+                json!({"email": "nameless@example.com", "password": PASSWORD, "role": "sub"}),
+            )
+            .await
+            .given("id");
         for user in [app.person(Role::Sub, "NAMED").await.id.as_str(), &nameless] {
-            assert_eq!(app.call("POST /members", &system, json!({"family_id": house.family, "user_id": user})).await.status, 201);
+            assert_eq!(
+                app.call("POST /members", &system, json!({"family_id": house.family, "user_id": user})).await.status,
+                201
+            );
         }
         let people = app.get(&format!("/messages/receivable/{}", house.elder.id), &house.elder).await.result();
         let names: Vec<_> = people.as_array().expect("a list").iter().map(|person| person["name"].clone()).collect();
@@ -60,7 +72,10 @@ both_engines! {
         let elder = app.call("POST /accounts", ANYONE, body).await.given("id");
         let family = app.call("POST /families", &system, json!({"main_user": elder})).await.given("id");
         let guardian = app.person(Role::Sub, "GUARDIAN2").await;
-        assert_eq!(app.call("POST /members", &system, json!({"family_id": family, "user_id": guardian.id})).await.status, 201);
+        assert_eq!(
+            app.call("POST /members", &system, json!({"family_id": family, "user_id": guardian.id})).await.status,
+            201
+        );
         let people = app.get(&format!("/messages/receivable/{}", guardian.id), &guardian).await.result();
         assert_eq!(people, json!([{"user_id": elder, "name": ""}]));
     }
@@ -68,15 +83,20 @@ both_engines! {
     async fn a_message_is_sent_listed_and_read(t: TestDb) {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
-        let nothing = [("new", "No new received messages"), ("all", "No received messages"), ("sent", "No sent messages")];
+        let nothing =
+            [("new", "No new received messages"), ("all", "No received messages"), ("sent", "No sent messages")];
         for (list, none) in nothing {
-            app.get(&format!("/messages/{list}"), &house.elder).await.is(200, &format!(r#"{{"message":"{none}","result":[]}}"#));
+            app.get(&format!("/messages/{list}"), &house.elder)
+                .await
+                .is(200, &format!(r#"{{"message":"{none}","result":[]}}"#));
             app.get(&format!("/messages/{list}"), ANYONE).await.is(403, REFUSED);
         }
         // The robot's screen sends what only the server knows; it is passed over.
         let body = json!({"from_id": house.guardian.id, "to_id": house.elder.id, "content": "점심 드셨어요? 👵🏻", "image_url": "http://images.example/1.jpg",
             "index": 1, "created_at": "1999-01-01T00:00:00", "sender": "x", "is_read": true});
-        app.call("POST /messages/send", &house.guardian, body).await.is(201, r#"{"message":"Message sent successfully"}"#);
+        app.call("POST /messages/send", &house.guardian, body)
+            .await
+            .is(201, r#"{"message":"Message sent successfully"}"#);
         let row = |is_read: bool| {
             format!(
                 concat!(
@@ -89,25 +109,33 @@ both_engines! {
         let list = |message: &str, row: &str| format!(r#"{{"message":"{message}","result":[{row}]}}"#);
         for _ in 0..2 {
             // Listing is not reading.
-            app.get("/messages/new", &house.elder).await.is(200, &list("New received messages retrieved successfully", &row(false)));
+            app.get("/messages/new", &house.elder)
+                .await
+                .is(200, &list("New received messages retrieved successfully", &row(false)));
         }
-        app.get("/messages/all", &house.elder).await.is(200, &list("All received messages retrieved successfully", &row(false)));
-        app.get("/messages/sent", &house.guardian).await.is(200, &list("All sent messages retrieved successfully", &row(false)));
+        app.get("/messages/all", &house.elder)
+            .await
+            .is(200, &list("All received messages retrieved successfully", &row(false)));
+        app.get("/messages/sent", &house.guardian)
+            .await
+            .is(200, &list("All sent messages retrieved successfully", &row(false)));
         app.get("/messages/all", &house.guardian).await.is(200, r#"{"message":"No received messages","result":[]}"#);
         let index = app.get("/messages/new", &house.elder).await.result()[0]["index"].clone();
         for _ in 0..2 {
-            app.call(&format!("PATCH /messages/read/{index}"), &house.elder, json!(null)).await.is(
-                200,
-                &format!(r#"{{"message":"Message read successfully","result":{}}}"#, row(true)),
-            );
+            app.call(&format!("PATCH /messages/read/{index}"), &house.elder, json!(null))
+                .await
+                .is(200, &format!(r#"{{"message":"Message read successfully","result":{}}}"#, row(true)));
         }
         app.get("/messages/new", &house.elder).await.is(200, r#"{"message":"No new received messages","result":[]}"#);
-        app.get("/messages/all", &house.elder).await.is(200, &list("All received messages retrieved successfully", &row(true)));
+        app.get("/messages/all", &house.elder)
+            .await
+            .is(200, &list("All received messages retrieved successfully", &row(true)));
     }
 
     async fn sending_is_refused_in_the_contracts_order(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (house, system, stranger) = (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
+        let (house, system, stranger) =
+            (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
         let (elder, guardian) = (house.elder.id.as_str(), house.guardian.id.as_str());
         let nobody = "Uabcdefghijklmno";
         let send = async |who: Option<&Person>, from: &str, to: &str| {
@@ -120,14 +148,22 @@ both_engines! {
                 r#""input":{"from_id":"","to_id":null,"content":"x","image_url":null}}}"#
             ),
         );
-        let input = |from: &str, to: &str| format!(r#""input":{{"from_id":"{from}","to_id":"{to}","content":"x","image_url":null}}"#);
+        let input = |from: &str, to: &str| {
+            format!(r#""input":{{"from_id":"{from}","to_id":"{to}","content":"x","image_url":null}}"#)
+        };
         let refused = |from: &str, to: &str| {
-            format!(r#"{{"detail":{{"type":"can not access","message":"You do not have permission",{}}}}}"#, input(from, to))
+            format!(
+                r#"{{"detail":{{"type":"can not access","message":"You do not have permission",{}}}}}"#,
+                input(from, to)
+            )
         };
         send(Some(&house.guardian), elder, nobody).await.is(403, &refused("ELDER", nobody));
         send(ANYONE, elder, guardian).await.is(403, &refused("ELDER", "GUARDIAN"));
         let absent = |from: &str, to: &str| {
-            format!(r#"{{"detail":{{"type":"not found","message":"Received user does not exist",{}}}}}"#, input(from, to))
+            format!(
+                r#"{{"detail":{{"type":"not found","message":"Received user does not exist",{}}}}}"#,
+                input(from, to)
+            )
         };
         send(Some(&house.elder), elder, nobody).await.is(404, &absent("ELDER", nobody));
         send(Some(&house.elder), elder, "x").await.is(404, &absent("ELDER", "x"));
@@ -145,7 +181,9 @@ both_engines! {
             assert_eq!(app.call("POST /messages/send", &house.elder, body(65_535)).await.status, 201);
             app.call("POST /messages/send", &house.elder, body(65_536)).await.is(
                 400,
-                &format!(r#"{{"detail":{{"type":"invalid value","loc":["body","{field}"],"message":"Text is too long"}}}}"#),
+                &format!(
+                    r#"{{"detail":{{"type":"invalid value","loc":["body","{field}"],"message":"Text is too long"}}}}"#
+                ),
             );
         }
     }
@@ -193,7 +231,10 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
         let line = "PATCH /messages/read-many";
-        let (first, second) = (send(&app, &house.guardian, &house.elder, "1").await, send(&app, &house.guardian, &house.elder, "2").await);
+        let (first, second) = (
+            send(&app, &house.guardian, &house.elder, "1").await,
+            send(&app, &house.guardian, &house.elder, "2").await,
+        );
         let other = send(&app, &house.elder, &house.guardian, "3").await;
         app.call(line, ANYONE, json!({})).await.is(403, REFUSED);
         for body in [json!({}), json!({"index_list": null})] {

@@ -35,14 +35,18 @@ both_engines! {
         };
         let in_list = [r#""is_read":IS,"#, r#""image_url":"http://images.example/fall.jpg""#];
         let alone = [r#""image_url":"http://images.example/fall.jpg","#, r#""is_read":IS"#];
-        let list = |message: &str, is_read: &str| format!(r#"{{"message":"{message}","result":[{}]}}"#, row(is_read, in_list));
+        let list =
+            |message: &str, is_read: &str| format!(r#"{{"message":"{message}","result":[{}]}}"#, row(is_read, in_list));
         let (new, all) = (format!("/notify/new/{}", house.family), format!("/notify/all/{}", house.family));
         app.get(&new, &house.guardian).await.is(200, &list("New notification retrieved successfully", "false"));
         app.get(&all, &house.elder).await.is(200, &list("All notifications retrieved successfully", "false"));
         // As the robot's screen does it: a header called `headers`, and the body in the wrong place.
         let index = reply.result()["index"].clone();
         for body in [r#"{"is_read":true}"#, ""] {
-            let read = app.request(&format!("PATCH /notify/read/{index}")).by(&house.elder).header("headers", "[object Object]");
+            let read = app
+                .request(&format!("PATCH /notify/read/{index}"))
+                .by(&house.elder)
+                .header("headers", "[object Object]");
             read.body("application/json", body).send().await.is(
                 200,
                 &format!(r#"{{"message":"Notification check read successfully","result":{}}}"#, row("true", alone)),
@@ -55,11 +59,16 @@ both_engines! {
     async fn a_grade_is_taken_in_any_letter_case_and_none_if_absent(t: TestDb) {
         let app = TestApp::new(&t).await;
         let (house, system) = (app.house().await, app.system().await);
-        for (sent, kept) in [(json!("Info"), "info"), (json!("WARN"), "warn"), (json!("none"), "none"), (json!(null), "none")] {
+        for (sent, kept) in
+            [(json!("Info"), "info"), (json!("WARN"), "warn"), (json!("none"), "none"), (json!(null), "none")]
+        {
             let body = json!({"family_id": house.family, "notification_grade": sent});
             assert_eq!(app.call("POST /notify", &system, body).await.status, 201);
             let row = &app.get(&format!("/notify/all/{}?order=desc", house.family), &house.guardian).await.result()[0];
-            assert_eq!((&row["notification_grade"], &row["description"], &row["image_url"]), (&json!(kept), &json!(null), &json!(null)));
+            assert_eq!(
+                (&row["notification_grade"], &row["description"], &row["image_url"]),
+                (&json!(kept), &json!(null), &json!(null))
+            );
             app.advance(1000).await;
         }
     }
@@ -72,7 +81,9 @@ both_engines! {
             numbers.push(notify(&app, &house, text).await);
         }
         let rows = app.get(&format!("/notify/all/{}", house.family), &house.elder).await.result();
-        for (row, (text, number)) in rows.as_array().expect("a list").iter().zip(["one", "two", "three"].iter().zip(numbers)) {
+        for (row, (text, number)) in
+            rows.as_array().expect("a list").iter().zip(["one", "two", "three"].iter().zip(numbers))
+        {
             assert_eq!((&row["index"], &row["description"]), (&json!(number), &json!(text)));
         }
     }
@@ -114,7 +125,9 @@ both_engines! {
             assert_eq!(app.call("POST /notify", &house.guardian, body(65_535)).await.status, 201);
             app.call("POST /notify", &house.guardian, body(65_536)).await.is(
                 400,
-                &format!(r#"{{"detail":{{"type":"invalid value","loc":["body","{field}"],"message":"Text is too long"}}}}"#),
+                &format!(
+                    r#"{{"detail":{{"type":"invalid value","loc":["body","{field}"],"message":"Text is too long"}}}}"#
+                ),
             );
         }
     }
@@ -131,7 +144,9 @@ both_engines! {
             app.advance(1000).await;
         }
         for list in ["new", "all"] {
-            let ask = async |query: &str| texts(&app.get(&format!("/notify/{list}/{}?{query}", house.family), &house.guardian).await);
+            let ask = async |query: &str| {
+                texts(&app.get(&format!("/notify/{list}/{}?{query}", house.family), &house.guardian).await)
+            };
             assert_eq!(ask("").await, ["one", "two", "three"]);
             assert_eq!(ask("order=desc").await, ["three", "two", "one"]);
             assert_eq!(ask("end=2026-03-02T09:00:00").await, ["one", "two", "three"]);
@@ -185,7 +200,11 @@ both_engines! {
         );
         app.get(&format!("/notify/new/{}", house.family), &house.elder).await.is(200, NONE);
         assert_eq!(texts(&app.get(&format!("/notify/new/{}", other.family), &other.elder).await), ["foreign"]);
-        app.call(line, &house.elder, json!({"index_list": vec![1; 1001]})).await.refuses(400, "invalid value", "Text is too long");
+        app.call(line, &house.elder, json!({"index_list": vec![1; 1001]})).await.refuses(
+            400,
+            "invalid value",
+            "Text is too long",
+        );
     }
 
     async fn an_operator_deletes_notifications(t: TestDb) {

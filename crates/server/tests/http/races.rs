@@ -19,7 +19,7 @@ both_engines! {
     async fn one_address_becomes_one_account(t: TestDb) {
         let app = TestApp::new(&t).await;
         let sign_up = |number: usize| {
-            let email = if number % 2 == 0 { "Mother@example.com" } else { "mother@EXAMPLE.com " };
+            let email = if number.is_multiple_of(2) { "Mother@example.com" } else { "mother@EXAMPLE.com " };
             app.call("POST /accounts", ANYONE, json!({"email": email, "password": PASSWORD, "role": "main"}))
         };
         assert_eq!(counted(&join_all((0..MANY).map(sign_up)).await, [201, 409]), [1, MANY - 1]);
@@ -60,7 +60,12 @@ both_engines! {
                 app.call("POST /families", &elder, json!({"main_user": elder.id})),
                 app.call(&line, &elder, json!({"role": "sub"})),
             );
-            assert!(matches!((made.status, changed.status), (201, 409) | (400, 200)), "{} {}", made.text(), changed.text());
+            assert!(
+                matches!((made.status, changed.status), (201, 409) | (400, 200)),
+                "{} {}",
+                made.text(),
+                changed.text()
+            );
         }
     }
 
@@ -69,11 +74,20 @@ both_engines! {
         let house = app.house().await;
         for _ in 0..MANY {
             let asker = app.person(Role::Sub, "ASKER").await;
-            let id = app.call("POST /members", &asker, json!({"family_id": house.family, "user_id": asker.id})).await.given("id");
-            let (approve, refuse) = (format!("PATCH /v1/members/requests/{id}"), format!("DELETE /v1/members/requests/{id}"));
+            let id = app
+                .call("POST /members", &asker, json!({"family_id": house.family, "user_id": asker.id}))
+                .await
+                .given("id");
+            let (approve, refuse) =
+                (format!("PATCH /v1/members/requests/{id}"), format!("DELETE /v1/members/requests/{id}"));
             let (approved, refused) =
                 tokio::join!(app.call(&approve, &house.elder, json!(null)), app.call(&refuse, &asker, json!(null)));
-            assert!(matches!((approved.status, refused.status), (200, 404) | (404, 200)), "{} {}", approved.text(), refused.text());
+            assert!(
+                matches!((approved.status, refused.status), (200, 404) | (404, 200)),
+                "{} {}",
+                approved.text(),
+                refused.text()
+            );
             let reads = app.get(&format!("/families/{}", house.family), &asker).await.status;
             assert_eq!(reads == 200, approved.status == 200);
         }
@@ -95,11 +109,15 @@ both_engines! {
     async fn reports_at_once_are_all_stored_and_each_once(t: TestDb) {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
-        let report = |number: usize| app.call("POST /status/health", &house.elder, json!({"family_id": house.family, "heart_rate": number}));
+        let report = |number: usize| {
+            app.call("POST /status/health", &house.elder, json!({"family_id": house.family, "heart_rate": number}))
+        };
         let replies = join_all((0..200).map(report)).await;
         assert!(replies.iter().all(|reply| reply.status == 201));
-        let rows = app.get(&format!("/status/health/{}?start=2026-01-01", house.family), &house.guardian).await.result();
-        let mut rates: Vec<_> = rows.as_array().expect("a list").iter().map(|row| row["heart_rate"].as_u64().expect("a number")).collect();
+        let rows =
+            app.get(&format!("/status/health/{}?start=2026-01-01", house.family), &house.guardian).await.result();
+        let mut rates: Vec<_> =
+            rows.as_array().expect("a list").iter().map(|row| row["heart_rate"].as_u64().expect("a number")).collect();
         rates.sort_unstable();
         assert_eq!(rates, (0..200).collect::<Vec<_>>());
     }
@@ -108,7 +126,12 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let (house, system) = (app.house().await, app.system().await);
         for number in 0..MANY {
-            assert_eq!(app.call("POST /status/health", &house.elder, json!({"family_id": house.family, "heart_rate": number})).await.status, 201);
+            assert_eq!(
+                app.call("POST /status/health", &house.elder, json!({"family_id": house.family, "heart_rate": number}))
+                    .await
+                    .status,
+                201
+            );
             app.advance(1000).await;
         }
         let delete = |_| {
@@ -129,18 +152,15 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
         let line = format!("DELETE /families/{}", house.family);
-        let (gone, replies) = tokio::join!(
-            app.call(&line, &house.elder, json!({"password": PASSWORD})),
-            async {
-                let mut replies = Vec::new();
-                loop {
-                    replies.push(app.call("POST /status/home", &house.elder, json!({"family_id": house.family})).await);
-                    if replies.last().is_some_and(|reply| reply.status != 201) {
-                        return replies;
-                    }
+        let (gone, replies) = tokio::join!(app.call(&line, &house.elder, json!({"password": PASSWORD})), async {
+            let mut replies = Vec::new();
+            loop {
+                replies.push(app.call("POST /status/home", &house.elder, json!({"family_id": house.family})).await);
+                if replies.last().is_some_and(|reply| reply.status != 201) {
+                    return replies;
                 }
             }
-        );
+        });
         assert_eq!(gone.status, 200);
         let [_, refused] = counted(&replies, [201, 403]);
         assert_eq!(refused, 1);

@@ -2,6 +2,11 @@
 
 use crate::prelude::*;
 
+/// Whether a piece of a page names a file that the page loads.
+fn is_file(part: &str) -> bool {
+    matches!(part.rsplit_once('.'), Some((_, "js" | "css" | "png")))
+}
+
 both_engines! {
     async fn the_server_says_that_it_lives_and_is_ready(t: TestDb) {
         let app = TestApp::new(&t).await;
@@ -47,7 +52,7 @@ both_engines! {
             assert!(reply.header("content-type").starts_with("text/html"));
             assert!(reply.header("content-security-policy").starts_with("default-src 'self'"));
             let html = reply.text();
-            let files: Vec<&str> = html.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css") || part.ends_with(".png")).collect();
+            let files: Vec<&str> = html.split(['"', '\'']).filter(|part| is_file(part)).collect();
             assert!(files.len() >= 3, "{html}");
             for file in files {
                 let file = if file.starts_with('/') { file.to_owned() } else { format!("/docs/{file}") };
@@ -67,7 +72,16 @@ both_engines! {
     async fn what_is_not_there_is_not_found(t: TestDb) {
         let app = TestApp::new(&t).await;
         let elder = app.person(Role::Main, "ELDER").await;
-        for line in ["GET /nothing", "POST /nothing", "GET /accounts/a/b", "GET /status/pulse/x", "GET /metrics", "GET /%FF", "GET //", "DELETE /auth"] {
+        for line in [
+            "GET /nothing",
+            "POST /nothing",
+            "GET /accounts/a/b",
+            "GET /status/pulse/x",
+            "GET /metrics",
+            "GET /%FF",
+            "GET //",
+            "DELETE /auth",
+        ] {
             let reply = app.call(line, &elder, json!(null)).await;
             reply.is(404, r#"{"detail":"Not Found"}"#);
             assert_eq!(reply.header("content-type"), "application/json", "{line}");
@@ -81,7 +95,10 @@ both_engines! {
             ("POST /auth/login/", "http://carebot.test/auth/login"),
             // The path is there, if not for this method.
             ("GET /status/home/", "http://carebot.test/status/home"),
-            ("GET /status/home/latest/F123456789012345/?a=b%20c", "http://carebot.test/status/home/latest/F123456789012345?a=b%20c"),
+            (
+                "GET /status/home/latest/F123456789012345/?a=b%20c",
+                "http://carebot.test/status/home/latest/F123456789012345?a=b%20c",
+            ),
         ] {
             let reply = app.call(line, ANYONE, json!(null)).await;
             reply.is(307, "");
@@ -120,7 +137,12 @@ both_engines! {
     async fn every_answer_has_a_request_id_and_is_not_to_be_stored(t: TestDb) {
         let app = TestApp::new(&t).await;
         let elder = app.person(Role::Main, "ELDER").await;
-        for line in [format!("GET /accounts/{}", elder.id), "GET /nothing".into(), "GET /accounts".into(), "PATCH /auth/auto-login".into()] {
+        for line in [
+            format!("GET /accounts/{}", elder.id),
+            "GET /nothing".into(),
+            "GET /accounts".into(),
+            "PATCH /auth/auto-login".into(),
+        ] {
             let reply = app.call(&line, &elder, json!(null)).await;
             assert_eq!(reply.header("cache-control"), "no-store", "{line}");
             assert_eq!(reply.header("x-content-type-options"), "nosniff");
@@ -135,7 +157,12 @@ both_engines! {
             assert_eq!(reply.header("x-request-id").len(), 16);
         }
         // A failure says its id in the body too, so that who reports it can name it.
-        let failed = app.request(&format!("GET /tools/weather/{}", elder.id)).by(&elder).header("x-request-id", "proxy-4711").send().await;
+        let failed = app
+            .request(&format!("GET /tools/weather/{}", elder.id))
+            .by(&elder)
+            .header("x-request-id", "proxy-4711")
+            .send()
+            .await;
         assert_eq!(failed.json()["detail"]["request_id"], "proxy-4711");
     }
 }

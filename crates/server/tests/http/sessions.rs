@@ -5,7 +5,8 @@ use crate::prelude::*;
 both_engines! {
     async fn the_sessions_of_an_account_are_shown_without_their_tokens(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (elder, system, stranger) = (app.person(Role::Main, "ELDER").await, app.system().await, app.person(Role::Sub, "STRANGER").await);
+        let (elder, system, stranger) =
+            (app.person(Role::Main, "ELDER").await, app.system().await, app.person(Role::Sub, "STRANGER").await);
         app.advance(1000).await;
         let login = json!({"email": elder.email, "password": PASSWORD});
         let phone = format!("{} 휴대폰", "Browser/1.0 ".repeat(8));
@@ -27,7 +28,9 @@ both_engines! {
         app.get(&path, &stranger).await.forbids();
         app.get(&path, ANYONE).await.forbids();
         app.get("/v1/sessions", ANYONE).await.forbids();
-        app.get("/v1/sessions?userId=Uabcdefghijklmno", &system).await.is(200, r#"{"message":"No sessions found","result":[]}"#);
+        app.get("/v1/sessions?userId=Uabcdefghijklmno", &system)
+            .await
+            .is(200, r#"{"message":"No sessions found","result":[]}"#);
         assert_eq!(app.get("/v1/sessions?userId=x", &system).await.status, 422);
     }
 
@@ -38,13 +41,15 @@ both_engines! {
         let agent = "Browser/1.0 ".repeat(8);
         let reply = app.request("POST /auth/login").header("user-agent", &agent).json(&login).send().await;
         let sessions = app.get("/v1/sessions", &reply.given("session_id")).await.result();
-        let labels: Vec<_> = sessions.as_array().expect("a list").iter().map(|session| session["label"].clone()).collect();
+        let labels: Vec<_> =
+            sessions.as_array().expect("a list").iter().map(|session| session["label"].clone()).collect();
         assert!(labels.contains(&json!(&agent[..64])), "{labels:?}");
     }
 
     async fn ones_own_sessions_are_ended_and_nobody_elses(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (elder, system, stranger) = (app.person(Role::Main, "ELDER").await, app.system().await, app.person(Role::Sub, "STRANGER").await);
+        let (elder, system, stranger) =
+            (app.person(Role::Main, "ELDER").await, app.system().await, app.person(Role::Sub, "STRANGER").await);
         let missing = r#"{"detail":{"type":"not found","message":"Session not found","input":{"end_robot":null}}}"#;
         let other = app.sign_in(&elder.email, PASSWORD).await;
         let line = format!("DELETE /v1/sessions/{}", elder.session);
@@ -72,7 +77,9 @@ both_engines! {
         let robot = async || {
             let sessions = app.get("/v1/sessions", &person).await.result();
             let all = sessions.as_array().expect("a list").clone();
-            all.into_iter().find(|session| session["id"] == json!(house.elder.session)).expect("the robot's session is listed")
+            all.into_iter()
+                .find(|session| session["id"] == json!(house.elder.session))
+                .expect("the robot's session is listed")
         };
         assert_eq!(robot().await["kind"], "robot");
         let line = format!("DELETE /v1/sessions/{}", house.elder.session);
@@ -82,7 +89,9 @@ both_engines! {
         }
         assert_eq!(app.call("POST /status/health", &house.elder, report.clone()).await.status, 201);
         app.advance(1000).await;
-        app.call(&line, &person, json!({"end_robot": true})).await.is(200, r#"{"message":"Session ended successfully"}"#);
+        app.call(&line, &person, json!({"end_robot": true}))
+            .await
+            .is(200, r#"{"message":"Session ended successfully"}"#);
         let ended = robot().await;
         assert_eq!((&ended["revoked_at"], &ended["refused_at"]), (&json!("2026-03-02T09:00:01"), &json!(null)));
         // The robot goes on reporting; that is refused, and shown.

@@ -40,7 +40,9 @@ async fn password_hash(t: &TestDb, who: &Person) -> String {
 }
 
 async fn set_hash(t: &TestDb, who: &Person, hash: &str) {
-    t.db.execute("UPDATE accounts SET password_hash = ? WHERE id = ?", params![hash, who.id]).await.expect("the hash is set");
+    t.db.execute("UPDATE accounts SET password_hash = ? WHERE id = ?", params![hash, who.id])
+        .await
+        .expect("the hash is set");
 }
 
 async fn guess(app: &TestApp, email: &str, password: &str, address: &str) -> Reply {
@@ -88,7 +90,10 @@ both_engines! {
     async fn how_long_is_decided_by_the_role_at_sign_in(t: TestDb) {
         let app = TestApp::new(&t).await;
         let person = app.person(Role::Main, "PERSON").await;
-        assert_eq!(app.call(&format!("PATCH /accounts/{}", person.id), &person, json!({"role": "sub"})).await.status, 200);
+        assert_eq!(
+            app.call(&format!("PATCH /accounts/{}", person.id), &person, json!({"role": "sub"})).await.status,
+            200
+        );
         app.advance(60 * MINUTE).await;
         assert!(lives(&app, &person.token).await);
     }
@@ -122,7 +127,11 @@ both_engines! {
             app.advance(1_999).await;
         }
         app.service.finish().await;
-        assert_eq!(last_seen(&t, person.session).await, Some(then), "written by the first use, and by no other of that minute");
+        assert_eq!(
+            last_seen(&t, person.session).await,
+            Some(then),
+            "written by the first use, and by no other of that minute"
+        );
     }
 
     async fn asking_about_a_session_prolongs_it_and_a_dead_one_is_refused(t: TestDb) {
@@ -142,7 +151,11 @@ both_engines! {
 
     async fn expired_sessions_are_deleted_by_and_by(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (sub, main, remembered) = (app.person(Role::Sub, "SUB").await, app.person(Role::Main, "MAIN").await, app.person(Role::Sub, "KEPT").await);
+        let (sub, main, remembered) = (
+            app.person(Role::Sub, "SUB").await,
+            app.person(Role::Main, "MAIN").await,
+            app.person(Role::Sub, "KEPT").await,
+        );
         assert_eq!(app.call("PATCH /auth/auto-login", &remembered, json!(null)).await.status, 200);
         let left = async || {
             let mut left = Vec::new();
@@ -191,17 +204,25 @@ both_engines! {
         let house = app.house().await;
         let robot = &house.elder.token;
         assert_eq!(app.call("POST /status/health", robot, json!({"family_id": house.family})).await.status, 201);
-        let (phone, tablet) = (app.sign_in(&house.elder.email, PASSWORD).await, app.sign_in(&house.elder.email, PASSWORD).await);
+        let (phone, tablet) =
+            (app.sign_in(&house.elder.email, PASSWORD).await, app.sign_in(&house.elder.email, PASSWORD).await);
         assert!(lives(&app, &phone).await && lives(&app, &tablet).await && lives(&app, robot).await);
-        let body = json!({"user_id": house.elder.id, "current_password": PASSWORD, "new_password": "one fine password"});
+        let body =
+            json!({"user_id": house.elder.id, "current_password": PASSWORD, "new_password": "one fine password"});
         assert_eq!(app.call("PATCH /auth/change-password", &phone, body).await.status, 200);
         assert!(lives(&app, &phone).await, "who changed it stays");
         assert!(!lives(&app, &tablet).await);
         // A fall reported with a dead session would be refused.
-        assert_eq!(app.call("POST /notify", robot, json!({"family_id": house.family, "notification_grade": "CRIT"})).await.status, 201);
+        assert_eq!(
+            app.call("POST /notify", robot, json!({"family_id": house.family, "notification_grade": "CRIT"}))
+                .await
+                .status,
+            201
+        );
         // By an operator: nobody's session stays but the robot's.
         let system = app.system().await;
-        let body = json!({"user_id": house.elder.id, "current_password": PASSWORD, "new_password": "two fine passwords"});
+        let body =
+            json!({"user_id": house.elder.id, "current_password": PASSWORD, "new_password": "two fine passwords"});
         assert_eq!(app.call("PATCH /auth/change-password", &system, body).await.status, 200);
         assert!(!lives(&app, &phone).await);
         assert!(lives(&app, robot).await && lives(&app, &system.token).await);
@@ -212,7 +233,10 @@ both_engines! {
         let person = app.person(Role::Sub, "PERSON").await;
         let other = app.sign_in(&person.email, PASSWORD).await;
         assert!(lives(&app, &person.token).await && lives(&app, &other).await);
-        assert_eq!(app.call(&format!("DELETE /accounts/{}", person.id), &person, json!({"password": PASSWORD})).await.status, 200);
+        assert_eq!(
+            app.call(&format!("DELETE /accounts/{}", person.id), &person, json!({"password": PASSWORD})).await.status,
+            200
+        );
         assert!(!lives(&app, &person.token).await && !lives(&app, &other).await);
         assert_eq!(app.call("POST /auth/check", ANYONE, json!({"session_id": other})).await.status, 401);
     }
@@ -220,7 +244,9 @@ both_engines! {
     async fn another_server_honours_a_sign_out_within_its_cache_time(t: TestDb) {
         let here = TestApp::new(&t).await;
         let strict = TestApp::on(&t, t.open_again().await, |settings, _| settings.session_cache = Duration::ZERO).await;
-        let quick = TestApp::on(&t, t.open_again().await, |settings, _| settings.session_cache = Duration::from_millis(30)).await;
+        let quick =
+            TestApp::on(&t, t.open_again().await, |settings, _| settings.session_cache = Duration::from_millis(30))
+                .await;
         let house = here.house().await;
         let (elder, guardian) = (&house.elder, &house.guardian);
         let families = format!("/families/{}", house.family);
@@ -256,7 +282,10 @@ both_engines! {
         for (wait, longer) in [(1, 2), (2, 4), (4, 8)] {
             for password in ["wrong", PASSWORD] {
                 let reply = guess_from_anywhere(password).await;
-                reply.is(429, r#"{"detail":{"type":"too many requests","message":"Too many failed attempts, try again later"}}"#);
+                reply.is(
+                    429,
+                    r#"{"detail":{"type":"too many requests","message":"Too many failed attempts, try again later"}}"#,
+                );
                 assert_eq!(reply.header("retry-after"), wait.to_string());
             }
             app.advance(wait * SECOND).await;
@@ -286,7 +315,9 @@ both_engines! {
         assert_eq!(guess(&app, &person.email, PASSWORD, "192.0.2.2").await.status, 200);
         // The client behind a trusted proxy counts, and nobody gets away by writing that header himself.
         let body = json!({"email": person.email, "password": PASSWORD});
-        let login = |from: &str, client: &str| app.request("POST /auth/login").from(from).header("x-forwarded-for", client).json(&body);
+        let login = |from: &str, client: &str| {
+            app.request("POST /auth/login").from(from).header("x-forwarded-for", client).json(&body)
+        };
         assert_eq!(login("10.0.0.1", "192.0.2.1").send().await.status, 429);
         assert_eq!(login("10.0.0.1", "198.51.100.7, 192.0.2.1").send().await.status, 429);
         assert_eq!(login("192.0.2.1", "198.51.100.7").send().await.status, 429);
@@ -296,18 +327,29 @@ both_engines! {
     async fn guessing_ones_own_password_is_slowed_down_too(t: TestDb) {
         let app = TestApp::with(&t, |settings, _| settings.throttle.account = 3).await;
         let house = app.house().await;
-        let change = json!({"user_id": house.elder.id, "current_password": "wrong", "new_password": "one fine password"});
+        let change =
+            json!({"user_id": house.elder.id, "current_password": "wrong", "new_password": "one fine password"});
         let wrong = json!({"password": "wrong"});
         assert_eq!(app.call("PATCH /auth/change-password", &house.elder, change.clone()).await.status, 401);
-        assert_eq!(app.call(&format!("DELETE /accounts/{}", house.elder.id), &house.elder, wrong.clone()).await.status, 401);
-        assert_eq!(app.call(&format!("DELETE /members/kick/{}", house.member), &house.elder, wrong.clone()).await.status, 401);
+        assert_eq!(
+            app.call(&format!("DELETE /accounts/{}", house.elder.id), &house.elder, wrong.clone()).await.status,
+            401
+        );
+        assert_eq!(
+            app.call(&format!("DELETE /members/kick/{}", house.member), &house.elder, wrong.clone()).await.status,
+            401
+        );
         for (line, body) in [
             ("PATCH /auth/change-password".to_owned(), change),
             (format!("DELETE /accounts/{}", house.elder.id), wrong.clone()),
             (format!("DELETE /families/{}", house.family), wrong.clone()),
             (format!("DELETE /members/kick/{}", house.member), json!({"password": PASSWORD})),
         ] {
-            app.call(&line, &house.elder, body).await.refuses(429, "too many requests", "Too many failed attempts, try again later");
+            app.call(&line, &house.elder, body).await.refuses(
+                429,
+                "too many requests",
+                "Too many failed attempts, try again later",
+            );
         }
         // Whoever else has a password is not concerned.
         assert_eq!(app.call(&format!("DELETE /members/{}", house.member), &house.guardian, wrong).await.status, 401);
@@ -333,7 +375,11 @@ both_engines! {
         set_hash(&t, &other, &old(&long.as_bytes()[..72])).await;
         app.sign_in(&other.email, &long).await;
         app.sign_in(&other.email, &long).await;
-        assert_eq!(guess(&app, &other.email, &long[..80], "192.0.2.1").await.status, 401, "from now on all of it counts");
+        assert_eq!(
+            guess(&app, &other.email, &long[..80], "192.0.2.1").await.status,
+            401,
+            "from now on all of it counts"
+        );
     }
 
     async fn an_old_password_proves_its_owner_too(t: TestDb) {

@@ -38,7 +38,11 @@ impl Line {
             if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;
             }
-            assert!(self.read(&mut bytes).await > 0, "the connection ended in the head: {}", String::from_utf8_lossy(&bytes));
+            assert!(
+                self.read(&mut bytes).await > 0,
+                "the connection ended in the head: {}",
+                String::from_utf8_lossy(&bytes)
+            );
         };
         let head = String::from_utf8(bytes[..end].to_vec()).expect("a head is text").to_lowercase();
         let mut body = bytes.split_off(end);
@@ -146,7 +150,10 @@ both_engines! {
         assert!(bytes.starts_with(b"HTTP/1.1 405"), "{}", String::from_utf8_lossy(&bytes));
         line.send(get("/accounts/", &system)).await;
         let (head, body) = line.answer().await;
-        assert!(head.starts_with("http/1.1 307") && head.contains("location: http://carebot.test/accounts\r\n"), "{head}");
+        assert!(
+            head.starts_with("http/1.1 307") && head.contains("location: http://carebot.test/accounts\r\n"),
+            "{head}"
+        );
         assert_eq!(body, "");
         server.stop().await;
     }
@@ -156,7 +163,8 @@ both_engines! {
         let house = app.house().await;
         let server = app.listen().await;
         let stream = TcpStream::connect(server.address).await.expect("the server listens");
-        let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+        let (sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
         let connection = tokio::spawn(connection);
         let ask = |method: &str, path: &str, body: String| {
             let request = http::Request::builder()
@@ -174,11 +182,13 @@ both_engines! {
                 (head, body.collect().await.expect("a whole answer").to_bytes())
             }
         };
-        let many = (0..20).map(|_| ask("POST", "/status/health", json!({"family_id": house.family, "heart_rate": 70}).to_string()));
+        let many = (0..20)
+            .map(|_| ask("POST", "/status/health", json!({"family_id": house.family, "heart_rate": 70}).to_string()));
         for (head, body) in futures_util::future::join_all(many).await {
             assert_eq!((head.version, head.status.as_u16()), (http::Version::HTTP_2, 201), "{body:?}");
         }
-        let (head, body) = ask("GET", &format!("/status/health/{}?start=2026-01-01", house.family), String::new()).await;
+        let (head, body) =
+            ask("GET", &format!("/status/health/{}?start=2026-01-01", house.family), String::new()).await;
         assert_eq!(head.headers["access-control-allow-origin"], "http://carebot.test", "the host is in :authority");
         let list: Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(list["result"].as_array().map(Vec::len), Some(20));
@@ -195,8 +205,13 @@ both_engines! {
         let app = TestApp::with(&t, |settings, _| (settings.row_limit, settings.newest_whole) = (5_000, 5_000)).await;
         let house = app.house().await;
         for number in 0..2_000_i64 {
-            let report = carebot_database::status::NewReport { reported_at: t.now().plus_millis(number), ..t.new_report(sample::<Home>(1)) };
-            carebot_database::status::append(&t.db, &carebot_testkit::fixtures::permit(house.family), &report).await.expect("stored");
+            let report = carebot_database::status::NewReport {
+                reported_at: t.now().plus_millis(number),
+                ..t.new_report(sample::<Home>(1))
+            };
+            carebot_database::status::append(&t.db, &carebot_testkit::fixtures::permit(house.family), &report)
+                .await
+                .expect("stored");
         }
         app.advance(10_000).await;
         let server = app.listen().await;
@@ -228,7 +243,10 @@ both_engines! {
         let list: Value = serde_json::from_slice(&unchunked(&first[start..])).expect("the answer is whole");
         assert_eq!(list["result"].as_array().map(Vec::len), Some(2_000));
         server.stop().await;
-        assert_eq!(app.get(&format!("/status/health/latest/{}", house.family), &house.elder).await.result()["heart_rate"], 71);
+        assert_eq!(
+            app.get(&format!("/status/health/latest/{}", house.family), &house.elder).await.result()["heart_rate"],
+            71
+        );
     }
 
     async fn who_goes_away_after_sending_has_it_stored_all_the_same(t: TestDb) {
@@ -239,14 +257,22 @@ both_engines! {
         let mut blocked = t.db.begin().await.expect("a transaction");
         assert!(blocked.lock_one("SELECT 1 FROM families WHERE id = ?", params![house.family]).await.expect("locked"));
         let mut line = Line::open(&server).await;
-        line.send(post("/status/health", &house.elder, &json!({"family_id": house.family, "heart_rate": 71}).to_string())).await;
+        line.send(post(
+            "/status/health",
+            &house.elder,
+            &json!({"family_id": house.family, "heart_rate": 71}).to_string(),
+        ))
+        .await;
         until!("the server has begun", app.edge.app().tasks().len() == 1);
         drop(line);
         until!("the server knows that the client is gone", app.edge.app().metrics().connections.get() == 0);
         assert_eq!(app.edge.app().tasks().len(), 1, "and goes on");
         blocked.rollback().await;
         until!("the write is finished", app.edge.app().tasks().is_empty());
-        assert_eq!(app.get(&format!("/status/health/latest/{}", house.family), &house.elder).await.result()["heart_rate"], 71);
+        assert_eq!(
+            app.get(&format!("/status/health/latest/{}", house.family), &house.elder).await.result()["heart_rate"],
+            71
+        );
         server.stop().await;
     }
 
@@ -257,7 +283,12 @@ both_engines! {
         let mut blocked = t.db.begin().await.expect("a transaction");
         assert!(blocked.lock_one("SELECT 1 FROM families WHERE id = ?", params![house.family]).await.expect("locked"));
         let mut line = Line::open(&server).await;
-        line.send(post("/status/health", &house.elder, &json!({"family_id": house.family, "heart_rate": 71}).to_string())).await;
+        line.send(post(
+            "/status/health",
+            &house.elder,
+            &json!({"family_id": house.family, "heart_rate": 71}).to_string(),
+        ))
+        .await;
         until!("the server has begun", app.edge.app().tasks().len() == 1);
         drop(line);
         until!("the server knows that the client is gone", app.edge.app().metrics().connections.get() == 0);
@@ -265,7 +296,10 @@ both_engines! {
         blocked.rollback().await;
         server.stop().await;
         assert!(app.edge.app().tasks().is_empty());
-        assert_eq!(app.get(&format!("/status/health/latest/{}", house.family), &house.elder).await.result()["heart_rate"], 71);
+        assert_eq!(
+            app.get(&format!("/status/health/latest/{}", house.family), &house.elder).await.result()["heart_rate"],
+            71
+        );
     }
 
     async fn who_dawdles_is_sent_away(t: TestDb) {
@@ -324,7 +358,8 @@ both_engines! {
             // The server may have closed before everything was taken.
             drop(line.0.write_all(request.as_bytes()).await);
             let answer = line.rest().await;
-            let refused = answer.is_empty() || ["HTTP/1.1 4", "HTTP/1.1 5"].iter().any(|status| answer.starts_with(status));
+            let refused =
+                answer.is_empty() || ["HTTP/1.1 4", "HTTP/1.1 5"].iter().any(|status| answer.starts_with(status));
             assert!(refused, "{}: {answer}", &request[..request.len().min(60)]);
         }
         let mut line = Line::open(&server).await;

@@ -39,21 +39,24 @@ both_engines! {
         // Stamped with whole seconds, rounded down: pages ask for an end that is cut to the second.
         app.advance(999).await;
         let body = json!({"family_id": house.family, "temperature": 21.5, "humidity": 40, "dust_level": "3.25", "ethanol": true, "others": "", "index": 7});
-        app.call("POST /status/home", &house.elder, body).await.is(201, r#"{"message":"Home status created successfully"}"#);
+        app.call("POST /status/home", &house.elder, body)
+            .await
+            .is(201, r#"{"message":"Home status created successfully"}"#);
         let row = concat!(
             r#"{"index":ROW1,"family_id":"FAMILY","reported_at":"2026-03-02T09:00:00","temperature":21.5,"humidity":40.0,"#,
             r#""dust_level":3.25,"ethanol":1.0,"others":""}"#
         );
         for who in [&house.elder, &house.guardian, &system] {
-            app.get(&format!("/status/home/latest/{}", house.family), who).await.is(
-                200,
-                &format!(r#"{{"message":"Home status retrieved successfully","result":{row}}}"#),
-            );
+            app.get(&format!("/status/home/latest/{}", house.family), who)
+                .await
+                .is(200, &format!(r#"{{"message":"Home status retrieved successfully","result":{row}}}"#));
         }
-        app.get(&format!("/status/home/{}?start=2026-03-02T09:00:00&end=2026-03-02T09:00:00&order=desc", house.family), &house.guardian).await.is(
-            200,
-            &format!(r#"{{"message":"Home status retrieved successfully","result":[{row}]}}"#),
-        );
+        app.get(
+            &format!("/status/home/{}?start=2026-03-02T09:00:00&end=2026-03-02T09:00:00&order=desc", house.family),
+            &house.guardian,
+        )
+        .await
+        .is(200, &format!(r#"{{"message":"Home status retrieved successfully","result":[{row}]}}"#));
         assert_eq!(app.call("POST /status/home", &system, json!({"family_id": house.family})).await.status, 201);
         let row = app.get(&format!("/status/home/latest/{}", house.family), &house.elder).await.result();
         assert_eq!(row["temperature"], json!(null));
@@ -91,7 +94,9 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
         let family = house.family;
-        let send = async |body: String| app.request("POST /status/home").by(&house.elder).body("application/json", body).send().await;
+        let send = async |body: String| {
+            app.request("POST /status/home").by(&house.elder).body("application/json", body).send().await
+        };
         send(format!(r#"{{"family_id":"{family}","temperature":NaN}}"#)).await.is(
             422,
             r#"{"detail":[{"type":"json_invalid","loc":["body",46],"msg":"JSON decode error","input":{},"ctx":{"error":"Expecting value"}}]}"#,
@@ -110,15 +115,21 @@ both_engines! {
                 r#"{"type":"string_type","loc":["body","others"],"msg":"Input should be a valid string","input":5}]}"#
             ),
         );
-        app.get(&format!("/status/home/latest/{family}"), &house.elder).await.is(404, r#"{"detail":{"type":"not found","message":"No home status found"}}"#);
+        app.get(&format!("/status/home/latest/{family}"), &house.elder)
+            .await
+            .is(404, r#"{"detail":{"type":"not found","message":"No home status found"}}"#);
     }
 
     async fn a_heart_rate_is_a_whole_number(t: TestDb) {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
-        for (sent, kept) in [(json!(72.6), 73), (json!(72.5), 73), (json!(72.4), 72), (json!(-0.5), -1), (json!("60"), 60)] {
+        for (sent, kept) in
+            [(json!(72.6), 73), (json!(72.5), 73), (json!(72.4), 72), (json!(-0.5), -1), (json!("60"), 60)]
+        {
             let body = json!({"family_id": house.family, "heart_rate": sent});
-            app.call("POST /status/health", &house.elder, body).await.is(201, r#"{"message":"Health status created successfully"}"#);
+            app.call("POST /status/health", &house.elder, body)
+                .await
+                .is(201, r#"{"message":"Health status created successfully"}"#);
             app.get(&format!("/status/health/latest/{}", house.family), &house.guardian).await.is(
                 200,
                 &format!(
@@ -139,7 +150,9 @@ both_engines! {
         let house = app.house().await;
         let body = json!({"family_id": house.family, "score": "12", "action": "가".repeat(32), "is_critical": "on",
             "description": "{'where': 'kitchen'}", "image_url": "http://images.example/1.jpg"});
-        app.call("POST /status/active", &house.elder, body).await.is(201, r#"{"message":"Active status created successfully"}"#);
+        app.call("POST /status/active", &house.elder, body)
+            .await
+            .is(201, r#"{"message":"Active status created successfully"}"#);
         app.get(&format!("/status/active/latest/{}", house.family), &house.guardian).await.is(
             200,
             &concat!(
@@ -164,14 +177,20 @@ both_engines! {
     async fn a_text_that_is_too_long_is_refused(t: TestDb) {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
-        for (kind, field, longest) in
-            [("active", "action", 32), ("active", "description", 65_535), ("active", "image_url", 65_535), ("home", "others", 65_535)]
-        {
+        for (kind, field, longest) in [
+            ("active", "action", 32),
+            ("active", "description", 65_535),
+            ("active", "image_url", 65_535),
+            ("home", "others", 65_535),
+        ] {
             let line = format!("POST /status/{kind}");
             let body = |length: usize| json!({"family_id": house.family, field: "a".repeat(length)});
             assert_eq!(app.call(&line, &house.elder, body(longest)).await.status, 201, "{field}");
             let reply = app.call(&line, &house.elder, body(longest + 1)).await;
-            reply.is(400, &format!(r#"{{"detail":{{"type":"invalid value","loc":["body","{field}"],"message":"{TOO_LONG}"}}}}"#));
+            reply.is(
+                400,
+                &format!(r#"{{"detail":{{"type":"invalid value","loc":["body","{field}"],"message":"{TOO_LONG}"}}}}"#),
+            );
             app.advance(1000).await;
         }
     }
@@ -179,7 +198,8 @@ both_engines! {
     async fn a_report_is_refused_in_the_contracts_order(t: TestDb) {
         let app = TestApp::new(&t).await;
         let (house, stranger) = (app.house().await, app.person(Role::Sub, "STRANGER").await);
-        let input = r#"{"family_id":null,"temperature":20.0,"humidity":null,"dust_level":null,"ethanol":null,"others":null}"#;
+        let input =
+            r#"{"family_id":null,"temperature":20.0,"humidity":null,"dust_level":null,"ethanol":null,"others":null}"#;
         app.call("POST /status/home", ANYONE, json!({"temperature": 20})).await.is(
             422,
             &format!(r#"{{"detail":{{"type":"no data","loc":["body","family_id"],"message":"Family ID is required","input":{input}}}}}"#),
@@ -195,7 +215,10 @@ both_engines! {
         }
         for (kind, input) in [
             ("health", r#"{"family_id":"","heart_rate":null}"#),
-            ("active", r#"{"family_id":"","score":null,"action":null,"is_critical":null,"description":null,"image_url":null}"#),
+            (
+                "active",
+                r#"{"family_id":"","score":null,"action":null,"is_critical":null,"description":null,"image_url":null}"#,
+            ),
         ] {
             app.call(&format!("POST /status/{kind}"), ANYONE, json!({"family_id": ""})).await.is(
                 422,
@@ -218,7 +241,9 @@ both_engines! {
         four::<Active>(&t, house.family).await;
         app.advance(60_000).await;
         for kind in ["home", "active"] {
-            let list = async |query: &str| seconds(&app.get(&format!("/status/{kind}/{}?{query}", house.family), &house.guardian).await);
+            let list = async |query: &str| {
+                seconds(&app.get(&format!("/status/{kind}/{}?{query}", house.family), &house.guardian).await)
+            };
             assert_eq!(list("start=2026-03-02").await, [0, 1, 2, 3]);
             assert_eq!(list("start=2026-03-02&order=desc").await, [3, 2, 1, 0]);
             assert_eq!(list("start=2026-03-02T09:00:01&end=2026-03-02T09:00:02").await, [1, 2]);
@@ -239,7 +264,9 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
         four::<Health>(&t, house.family).await;
-        let list = async || seconds(&app.get(&format!("/status/health/{}?start=2026-01-01", house.family), &house.elder).await);
+        let list = async || {
+            seconds(&app.get(&format!("/status/health/{}?start=2026-01-01", house.family), &house.elder).await)
+        };
         assert_eq!(list().await, [0]);
         app.advance(2_000).await;
         assert_eq!(list().await, [0, 1, 2]);
@@ -270,7 +297,9 @@ both_engines! {
                 403,
                 r#"{"detail":{"type":"can not access","message":"You do not have permission","input":{"start":"2026-01-01","end":null,"order":"Order.ASC"}}}"#,
             );
-            app.get(&format!("{path}?start=2026-01-01"), &house.guardian).await.is(200, &format!(r#"{{"message":"{none}","result":[]}}"#));
+            app.get(&format!("{path}?start=2026-01-01"), &house.guardian)
+                .await
+                .is(200, &format!(r#"{{"message":"{none}","result":[]}}"#));
             app.get(&format!("{path}?start=&order=ASC&end=2026-13-01"), ANYONE).await.is(
                 422,
                 concat!(
@@ -291,11 +320,15 @@ both_engines! {
         assert_eq!(app.get(&path, &house.guardian).await.result()["reported_at"], "2026-03-02T09:00:03");
         app.get(&path, &stranger).await.is(403, REFUSED);
         app.get(&path, ANYONE).await.is(403, REFUSED);
-        for (kind, none) in [("health", "health status"), ("active", "active status"), ("mental", "mental status"), ("mental-reports", "mental reports")] {
-            app.get(&format!("/status/{kind}/latest/{}", house.family), &house.elder).await.is(
-                404,
-                &format!(r#"{{"detail":{{"type":"not found","message":"No {none} found"}}}}"#),
-            );
+        for (kind, none) in [
+            ("health", "health status"),
+            ("active", "active status"),
+            ("mental", "mental status"),
+            ("mental-reports", "mental reports"),
+        ] {
+            app.get(&format!("/status/{kind}/latest/{}", house.family), &house.elder)
+                .await
+                .is(404, &format!(r#"{{"detail":{{"type":"not found","message":"No {none} found"}}}}"#));
         }
     }
 
@@ -315,21 +348,35 @@ both_engines! {
             assert_eq!(latest["reported_at"], second(left).to_string());
         }
         app.call(&line, &system, json!(null)).await.is(200, r#"{"message":"Home status deleted successfully"}"#);
-        app.call(&line, &system, json!(null)).await.is(404, r#"{"detail":{"type":"not found","message":"No home status found"}}"#);
+        app.call(&line, &system, json!(null))
+            .await
+            .is(404, r#"{"detail":{"type":"not found","message":"No home status found"}}"#);
         assert_eq!(app.get(&format!("/status/health/latest/{}", house.family), &house.elder).await.status, 200);
         let latest = app.get(&format!("/status/home/latest/{}", other.family), &other.elder).await.result();
         assert_eq!(latest["reported_at"], second(50).to_string());
-        app.call(&format!("DELETE /status/health/latest/{}", house.family), &system, json!(null)).await.is(200, r#"{"message":"Health status deleted successfully"}"#);
-        app.call(&format!("DELETE /status/health/latest/{}", house.family), &system, json!(null)).await.is(404, r#"{"detail":{"type":"not found","message":"No health status found"}}"#);
-        for (kind, title, none) in [("active", "Active status", "active status"), ("mental", "Mental status", "mental status"), ("mental-reports", "Mental reports", "mental reports")] {
+        app.call(&format!("DELETE /status/health/latest/{}", house.family), &system, json!(null))
+            .await
+            .is(200, r#"{"message":"Health status deleted successfully"}"#);
+        app.call(&format!("DELETE /status/health/latest/{}", house.family), &system, json!(null))
+            .await
+            .is(404, r#"{"detail":{"type":"not found","message":"No health status found"}}"#);
+        for (kind, title, none) in [
+            ("active", "Active status", "active status"),
+            ("mental", "Mental status", "mental status"),
+            ("mental-reports", "Mental reports", "mental reports"),
+        ] {
             let line = format!("DELETE /status/{kind}/latest/{}", house.family);
-            app.call(&line, &system, json!(null)).await.is(404, &format!(r#"{{"detail":{{"type":"not found","message":"No {none} found"}}}}"#));
+            app.call(&line, &system, json!(null))
+                .await
+                .is(404, &format!(r#"{{"detail":{{"type":"not found","message":"No {none} found"}}}}"#));
             match kind {
                 "active" => drop(t.report(house.family, sample::<Active>(1)).await),
                 "mental" => drop(t.report(house.family, sample::<Mental>(1)).await),
                 _ => drop(t.report(house.family, sample::<MentalReport>(1)).await),
             }
-            app.call(&line, &system, json!(null)).await.is(200, &format!(r#"{{"message":"{title} deleted successfully"}}"#));
+            app.call(&line, &system, json!(null))
+                .await
+                .is(200, &format!(r#"{{"message":"{title} deleted successfully"}}"#));
         }
     }
 
@@ -343,14 +390,12 @@ both_engines! {
             r#"{"index":ROW1,"family_id":"FAMILY","reported_at":"2026-03-02T09:00:00","score":30,"is_critical":true,"#,
             r#""description":"{\"overall_emotional_state\": \"편안\", \"recommendations\": [\"산책\"]}"}"#
         );
-        app.get(&format!("/status/mental/latest/{}", house.family), &house.guardian).await.is(
-            200,
-            &format!(r#"{{"message":"Mental status retrieved successfully","result":{row}}}"#),
-        );
-        app.get(&format!("/status/mental/{}?start=2026-03-02", house.family), &house.guardian).await.is(
-            200,
-            &format!(r#"{{"message":"Mental status retrieved successfully","result":[{row}]}}"#),
-        );
+        app.get(&format!("/status/mental/latest/{}", house.family), &house.guardian)
+            .await
+            .is(200, &format!(r#"{{"message":"Mental status retrieved successfully","result":{row}}}"#));
+        app.get(&format!("/status/mental/{}?start=2026-03-02", house.family), &house.guardian)
+            .await
+            .is(200, &format!(r#"{{"message":"Mental status retrieved successfully","result":[{row}]}}"#));
     }
 
     async fn moods_of_a_period_are_found_by_its_start_or_end(t: TestDb) {
@@ -362,9 +407,18 @@ both_engines! {
             t.report(house.family, report).await;
         }
         let list = async |start: i64, end: i64, order: &str| {
-            let path = format!("/status/mental-reports/{}?start={}&end={}&order={order}", house.family, second(start), second(end));
+            let path = format!(
+                "/status/mental-reports/{}?start={}&end={}&order={order}",
+                house.family,
+                second(start),
+                second(end)
+            );
             let rows = app.get(&path, &house.guardian).await.result();
-            let starts = rows.as_array().expect("a list").iter().map(|row| row["start_time"].as_str().expect("a time").to_owned());
+            let starts = rows
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|row| row["start_time"].as_str().expect("a time").to_owned());
             starts.collect::<Vec<_>>()
         };
         let [early, middle, late] = [-500, -300, -100].map(|number| second(number).to_string());
@@ -392,10 +446,16 @@ both_engines! {
             (format!("GET /status/mental/new/{family}"), "Failed to create mental status"),
             (format!("POST /v1/status/mental/{family}"), "Failed to create mental status"),
             (format!("GET /status/mental-reports/new/{family}?start=2026-01-01"), "Failed to create mental reports"),
-            (format!("POST /v1/status/mental-reports/{family}?start=2026-01-01&end=2026-02-01"), "Failed to create mental reports"),
+            (
+                format!("POST /v1/status/mental-reports/{family}?start=2026-01-01&end=2026-02-01"),
+                "Failed to create mental reports",
+            ),
             (format!("GET /status/keywords/{family}"), "Failed to create conversation keywords"),
             (format!("GET /status/psychology/{family}"), "Failed to create psychology report"),
-            (format!("GET /status/psychology/{family}?start=2026-01-01T00:00:00&end=2026-01-01T23:59:59"), "Failed to create psychology report"),
+            (
+                format!("GET /status/psychology/{family}?start=2026-01-01T00:00:00&end=2026-01-01T23:59:59"),
+                "Failed to create psychology report",
+            ),
         ] {
             app.call(&line, &house.guardian, json!(null)).await.is(
                 500,
@@ -404,7 +464,9 @@ both_engines! {
             app.call(&line, &stranger, json!(null)).await.is(403, REFUSED);
             app.call(&line, ANYONE, json!(null)).await.is(403, REFUSED);
         }
-        for line in [format!("GET /status/mental-reports/new/{family}"), format!("POST /v1/status/mental-reports/{family}")] {
+        for line in
+            [format!("GET /status/mental-reports/new/{family}"), format!("POST /v1/status/mental-reports/{family}")]
+        {
             app.call(&line, ANYONE, json!(null)).await.is(
                 422,
                 r#"{"detail":{"type":"no data","loc":["query","start"],"message":"Query data is required","input":{"start":null,"end":null}}}"#,

@@ -27,12 +27,20 @@ both_engines! {
             assert_eq!(app.call(&line, guardian, json!({"nickname": text})).await.result()["nickname"], *text);
             assert_eq!(app.get(&format!("/messages/receivable/{}", elder.id), elder).await.result()[0]["name"], *text);
 
-            assert_eq!(app.call("POST /status/home", elder, json!({"family_id": family, "others": text})).await.status, 201);
+            assert_eq!(
+                app.call("POST /status/home", elder, json!({"family_id": family, "others": text})).await.status,
+                201
+            );
             assert_eq!(app.get(&format!("/status/home/latest/{family}"), guardian).await.result()["others"], *text);
             let active = json!({"family_id": family, "action": text, "description": text, "image_url": text});
             assert_eq!(app.call("POST /status/active", elder, active).await.status, 201);
-            let row = app.get(&format!("/status/active/{family}?start=2026-01-01&order=desc"), guardian).await.result()[0].clone();
-            assert_eq!((&row["action"], &row["description"], &row["image_url"]), (&json!(text), &json!(text), &json!(text)));
+            let row = app.get(&format!("/status/active/{family}?start=2026-01-01&order=desc"), guardian).await.result()
+                [0]
+            .clone();
+            assert_eq!(
+                (&row["action"], &row["description"], &row["image_url"]),
+                (&json!(text), &json!(text), &json!(text))
+            );
 
             let message = json!({"from_id": guardian.id, "to_id": elder.id, "content": text, "image_url": text});
             assert_eq!(app.call("POST /messages/send", guardian, message).await.status, 201);
@@ -42,7 +50,10 @@ both_engines! {
             let index = app.call("POST /notify", elder, notification).await.result()["index"].clone();
             let row = app.call(&format!("PATCH /notify/read/{index}"), guardian, json!(null)).await.result();
             assert_eq!((&row["description"], &row["image_url"]), (&json!(text), &json!(text)));
-            let picture = app.call("POST /tools/background", elder, json!({"family_id": family, "image_url": text})).await.result();
+            let picture = app
+                .call("POST /tools/background", elder, json!({"family_id": family, "image_url": text}))
+                .await
+                .result();
             assert_eq!(picture["image_url"], *text);
             let album = app.get(&format!("/tools/background/{family}"), guardian).await.result();
             assert_eq!(album.as_array().and_then(|album| album.last()).expect("a picture")["image_url"], *text);
@@ -62,7 +73,10 @@ both_engines! {
             assert_eq!(app.call(&line, &house.elder, json!({"user_name": text})).await.status, 200);
             assert_eq!(find(text).await, 200, "{text:?}");
             assert_eq!(find(&format!("{text} ")).await, 404, "{text:?}");
-            let turned: String = text.chars().map(|c| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }).collect();
+            let turned: String = text
+                .chars()
+                .map(|c| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
+                .collect();
             if turned != *text {
                 assert_eq!(find(&turned).await, 404, "letter case counts: {text:?}");
             }

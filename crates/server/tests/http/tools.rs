@@ -24,9 +24,14 @@ both_engines! {
         let first = &all.result()[0];
         let keys: Vec<_> = first.as_object().expect("a region").keys().collect();
         assert_eq!(keys, ["main_region", "sub_region_name", "region_type"]);
-        assert!(all.text().starts_with(r#"{"message":"All sub region data retrieved successfully","result":[{"main_region":"#));
+        assert!(
+            all.text()
+                .starts_with(r#"{"message":"All sub region data retrieved successfully","result":[{"main_region":"#)
+        );
         let all = all.result().as_array().expect("a list").clone();
-        for (part, expected) in [("제주특별자치도", "제주특별자치도"), ("제주", "제주특별자치도"), ("강원도", "강원특별자치도")] {
+        for (part, expected) in
+            [("제주특별자치도", "제주특별자치도"), ("제주", "제주특별자치도"), ("강원도", "강원특별자치도")]
+        {
             let found = app.get(&format!("/tools/sub-region/{}", encoded(part)), ANYONE).await.result();
             let found = found.as_array().expect("a list");
             assert!(!found.is_empty() && found.iter().all(|region| region["main_region"] == expected), "{part}");
@@ -37,16 +42,17 @@ both_engines! {
     async fn wildcards_are_plain_characters_in_the_name_of_a_region(t: TestDb) {
         let app = TestApp::new(&t).await;
         for part in ["%", "_", "서울%", "____특별시", "' OR 1=1 --", "Atlantis", "\0"] {
-            app.get(&format!("/tools/sub-region/{}", encoded(part)), ANYONE).await.is(
-                404,
-                r#"{"detail":{"type":"not found","message":"Failed to retrieve sub region data"}}"#,
-            );
+            app.get(&format!("/tools/sub-region/{}", encoded(part)), ANYONE)
+                .await
+                .is(404, r#"{"detail":{"type":"not found","message":"Failed to retrieve sub region data"}}"#);
         }
     }
 
     async fn without_an_assistant_there_is_coffee(t: TestDb) {
         let app = TestApp::new(&t).await;
-        app.get("/tools/ai-server", ANYONE).await.is(418, r#"{"detail":{"type":"coffe","message":"AI Process Server serves coffee."}}"#);
+        app.get("/tools/ai-server", ANYONE)
+            .await
+            .is(418, r#"{"detail":{"type":"coffe","message":"AI Process Server serves coffee."}}"#);
     }
 
     async fn news_of_a_day_come_in_eight_categories(t: TestDb) {
@@ -88,10 +94,9 @@ both_engines! {
         let guardian = app.person(Role::Sub, "GUARDIAN").await;
         app.get("/tools/news", ANYONE).await.is(403, REFUSED);
         app.get("/tools/news?when=2026-03-01", ANYONE).await.is(403, REFUSED);
-        app.get("/tools/news", &guardian).await.is(
-            422,
-            r#"{"detail":{"type":"no data","loc":["query","when"],"message":"Password data is required"}}"#,
-        );
+        app.get("/tools/news", &guardian)
+            .await
+            .is(422, r#"{"detail":{"type":"no data","loc":["query","when"],"message":"Password data is required"}}"#);
         app.get("/tools/news?when=2026-13-01", &guardian).await.is(
             422,
             concat!(
@@ -111,8 +116,10 @@ both_engines! {
 
     async fn the_weather_fails_as_the_contract_says(t: TestDb) {
         let app = TestApp::new(&t).await;
-        let (house, system, stranger) = (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
-        let failed = r#"{"detail":{"type":"server error","message":"Failed to retrieve weather","request_id":"REQUEST"}}"#;
+        let (house, system, stranger) =
+            (app.house().await, app.system().await, app.person(Role::Sub, "STRANGER").await);
+        let failed =
+            r#"{"detail":{"type":"server error","message":"Failed to retrieve weather","request_id":"REQUEST"}}"#;
         let ask = async |of: &Person, who: Option<&Person>| app.get(&format!("/tools/weather/{}", of.id), who).await;
         ask(&house.elder, Some(&house.elder)).await.is(500, failed);
         ask(&house.guardian, Some(&house.elder)).await.is(500, failed);
@@ -139,7 +146,9 @@ both_engines! {
         let done = r#"{"message":"Settings updated successfully"}"#;
         let change = async |body: Value| app.call(&format!("PATCH {path}"), &house.guardian, body).await;
         app.get(&path, &house.elder).await.is(200, &shown(false, false, false, false));
-        change(json!({"is_alarm_enabled": true, "is_camera_enabled": "yes", "is_driving_enabled": 1})).await.is(200, done);
+        change(json!({"is_alarm_enabled": true, "is_camera_enabled": "yes", "is_driving_enabled": 1}))
+            .await
+            .is(200, done);
         app.get(&path, &house.elder).await.is(200, &shown(true, true, false, true));
         change(json!({"is_microphone_enabled": true, "is_alarm_enabled": null})).await.is(200, done);
         app.get(&path, &house.guardian).await.is(200, &shown(true, true, true, true));
@@ -167,7 +176,10 @@ both_engines! {
         t.db.execute("DELETE FROM settings WHERE family_id = ?", params![house.family]).await.expect("the row is gone");
         let switches = async || app.get(&path, &house.elder).await.result();
         assert_eq!(switches().await["is_camera_enabled"], false);
-        assert_eq!(app.call(&format!("PATCH {path}"), &house.elder, json!({"is_camera_enabled": true})).await.status, 200);
+        assert_eq!(
+            app.call(&format!("PATCH {path}"), &house.elder, json!({"is_camera_enabled": true})).await.status,
+            200
+        );
         assert_eq!(switches().await["is_camera_enabled"], true);
         assert_eq!(switches().await["is_alarm_enabled"], false);
     }
@@ -178,21 +190,25 @@ both_engines! {
         let path = format!("/tools/background/{}", house.family);
         let empty = r#"{"detail":{"type":"not found","message":"Background not found"}}"#;
         app.get(&path, &house.elder).await.is(404, empty);
-        app.call("POST /tools/background", ANYONE, json!({"image_url": "x"})).await.is(
-            422,
-            r#"{"detail":{"type":"no data","loc":["body","family_id"],"message":"Family ID is required"}}"#,
-        );
+        app.call("POST /tools/background", ANYONE, json!({"image_url": "x"}))
+            .await
+            .is(422, r#"{"detail":{"type":"no data","loc":["body","family_id"],"message":"Family ID is required"}}"#);
         app.call("POST /tools/background", &stranger, json!({"family_id": house.family})).await.is(
             403,
             r#"{"detail":{"type":"can not access","message":"You do not have permission","input":{"family_id":"FAMILY","image_url":null}}}"#,
         );
         let add = async |who: &Person, url: &str| {
-            let reply = app.call("POST /tools/background", who, json!({"family_id": house.family, "image_url": url})).await;
+            let reply =
+                app.call("POST /tools/background", who, json!({"family_id": house.family, "image_url": url})).await;
             assert_eq!(reply.status, 201);
             reply
         };
         // Each answers the row it made.
-        for (who, name, url) in [(&house.elder, "ELDER", "http://images.example/1.jpg"), (&house.guardian, "GUARDIAN", "http://images.example/2.jpg"), (&house.guardian, "GUARDIAN", "http://images.example/3.jpg")] {
+        for (who, name, url) in [
+            (&house.elder, "ELDER", "http://images.example/1.jpg"),
+            (&house.guardian, "GUARDIAN", "http://images.example/2.jpg"),
+            (&house.guardian, "GUARDIAN", "http://images.example/3.jpg"),
+        ] {
             add(who, url).await.is(
                 201,
                 &format!(
@@ -217,7 +233,9 @@ both_engines! {
         app.get(&path, &stranger).await.is(403, REFUSED);
         let delete = |id: &Value| format!("DELETE {path}/{id}");
         app.call(&delete(&mine[0]["id"]), &stranger, json!(null)).await.is(403, REFUSED);
-        app.call(&delete(&mine[0]["id"]), &house.guardian, json!(null)).await.is(200, r#"{"message":"Background deleted successfully"}"#);
+        app.call(&delete(&mine[0]["id"]), &house.guardian, json!(null))
+            .await
+            .is(200, r#"{"message":"Background deleted successfully"}"#);
         app.call(&delete(&mine[0]["id"]), &house.guardian, json!(null)).await.is(404, empty);
         app.get(&format!("{path}?uploader=mine"), &house.elder).await.is(404, empty);
         app.call(&format!("DELETE {path}/x"), ANYONE, json!(null)).await.is(
@@ -225,13 +243,19 @@ both_engines! {
             r#"{"detail":[{"type":"int_parsing","loc":["path","image_id"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"x"}]}"#,
         );
         let long = json!({"family_id": house.family, "image_url": "a".repeat(65_536)});
-        app.call("POST /tools/background", &house.elder, long).await.is(400, r#"{"detail":{"type":"invalid value","loc":["body","image_url"],"message":"Text is too long"}}"#);
+        app.call("POST /tools/background", &house.elder, long)
+            .await
+            .is(400, r#"{"detail":{"type":"invalid value","loc":["body","image_url"],"message":"Text is too long"}}"#);
     }
 
     async fn a_picture_is_deleted_only_from_the_album_it_is_in(t: TestDb) {
         let app = TestApp::new(&t).await;
         let (house, other, system) = (app.house().await, app.house().await, app.system().await);
-        let picture = app.call("POST /tools/background", &other.elder, json!({"family_id": other.family})).await.result()["index"].clone();
+        let picture = app
+            .call("POST /tools/background", &other.elder, json!({"family_id": other.family}))
+            .await
+            .result()["index"]
+            .clone();
         for who in [&house.elder, &system] {
             let line = format!("DELETE /tools/background/{}/{picture}", house.family);
             app.call(&line, who, json!(null)).await.refuses(404, "not found", "Background not found");

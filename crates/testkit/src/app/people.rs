@@ -72,7 +72,8 @@ impl TestApp {
     /// When the address is taken.
     pub async fn person_of(&self, new: NewAccount) -> Person {
         let (t, hash) = (&self.t, password_hash().await);
-        let id = transact!(t.db, tx => { accounts::create(&mut tx, &new, hash, t.now(), &*t.rng).await }).expect("the account is made");
+        let id = transact!(t.db, tx => { accounts::create(&mut tx, &new, hash, t.now(), &*t.rng).await })
+            .expect("the account is made");
         let (token, session) = t.session(id, new.role == Role::Main).await;
         Person { id, email: new.email.as_str().to_owned(), token, session }
     }

@@ -1,6 +1,7 @@
 //! An answer, and how tests look at it.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,8 +15,8 @@ pub struct Names(Arc<Mutex<Vec<(String, String)>>>);
 
 impl Names {
     /// From now on `text` is shown as `name`.
-    pub fn set(&self, text: impl ToString, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((text.to_string(), name.to_owned()));
+    pub fn set(&self, text: impl Display, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((format!("{text}"), name.to_owned()));
     }
 
     /// A text with the names in it. Ids without a name read `ID`, tokens `TOKEN`, numbers of rows `ROW1`, `ROW2` by size,
@@ -30,12 +31,22 @@ impl Names {
         for word in words(&text) {
             let number = row(word).and_then(|row| rows.iter().position(|other| *other == row));
             match number {
-                Some(number) => shown.push_str(&format!("ROW{}", number + 1)),
-                None if word.len() == 16 && word.starts_with(['U', 'F', 'M']) && word.bytes().any(|byte| byte.is_ascii_digit()) => {
+                Some(number) => {
+                    shown.push_str("ROW");
+                    shown.push_str(&(number + 1).to_string());
+                }
+                None if word.len() == 16
+                    && word.starts_with(['U', 'F', 'M'])
+                    && word.bytes().any(|byte| byte.is_ascii_digit()) =>
+                {
                     shown.push_str("ID");
                 }
-                None if word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => shown.push_str("TOKEN"),
-                None if word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => shown.push_str("REQUEST"),
+                None if word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                    shown.push_str("TOKEN");
+                }
+                None if word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                    shown.push_str("REQUEST");
+                }
                 None => shown.push_str(word),
             }
         }
@@ -184,9 +195,6 @@ mod tests {
         let names = Names::default();
         names.set("U1bcdefghijklmno", "ELDER");
         let text = r#"{"a":"U1bcdefghijklmno","b":"F1bcdefghijklmno","n":[150529000000002,150529000000001,12],"t":"0123456789abcdef0123456789abcdef","말":"x"}"#;
-        assert_eq!(
-            names.apply(text),
-            r#"{"a":"ELDER","b":"ID","n":[ROW2,ROW1,12],"t":"TOKEN","말":"x"}"#
-        );
+        assert_eq!(names.apply(text), r#"{"a":"ELDER","b":"ID","n":[ROW2,ROW1,12],"t":"TOKEN","말":"x"}"#);
     }
 }

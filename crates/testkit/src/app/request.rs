@@ -64,9 +64,10 @@ impl<'a> Request<'a> {
 
     /// With the cookie of a session.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "callers say `by(&person)` or `by(ANYONE)`")]
     pub fn by(self, who: impl Who) -> Self {
         match who.token() {
-            Some(token) => self.header("cookie", &format!("session_id={token}")),
+            Some(token) => self.header("cookie", format!("session_id={token}")),
             None => self,
         }
     }
@@ -131,7 +132,8 @@ impl<'a> Request<'a> {
         let (method, path) = (self.inner.method().clone(), self.inner.uri().path().to_owned());
         let (parts, body) = self.app.edge.serve(self.peer, self.inner).await.into_parts();
         let body = body.collect().await.expect("the answer is whole").to_bytes();
-        let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body, names: self.app.names.clone() };
+        let reply =
+            Reply { status: parts.status.as_u16(), headers: parts.headers, body, names: self.app.names.clone() };
         document::check(&method, &path, &reply);
         reply
     }

@@ -68,7 +68,8 @@ async fn walk(app: &TestApp) -> String {
             let _ = write!(table, " {shown:<11}");
         }
     }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let lines: Vec<&str> = table.lines().map(str::trim_end).collect();
+    lines.join("\n") + "\n"
 }
 
 /// The status that a relation gets, or nothing if it makes no sense here.
@@ -87,7 +88,9 @@ async fn ask(world: &mut World<'_>, case: &Case, relation: Relation) -> Option<u
     let allowed = rules::allows(at.relations, case.action());
     let told = format!("{line} as {}: {} {}", relation.name(), reply.status, reply.text());
     match (allowed, status) {
-        (false, 401 | 403 | 404) => assert_eq!(world.rows().await, before, "a refused request changed something: {told}"),
+        (false, 401 | 403 | 404) => {
+            assert_eq!(world.rows().await, before, "a refused request changed something: {told}");
+        }
         (false, _) => panic!("the policy forbids it: {told}"),
         (true, 200..300) => {
             if !line.starts_with("GET ") {

@@ -93,7 +93,8 @@ impl<'a> World<'a> {
         let mut written = Vec::new();
         for (from, to) in [(&house.elder, &house.guardian), (&house.guardian, &house.elder)] {
             let (id, new) = (t.id(), NewMessage { from_id: from.id, to_id: to.id, content: None, image_url: None });
-            transact!(t.db, tx => { messages::create(&mut tx, &permit(from.id), id, &new, made).await }).expect("a message");
+            transact!(t.db, tx => { messages::create(&mut tx, &permit(from.id), id, &new, made).await })
+                .expect("a message");
             written.push((to.id, id));
         }
         Self {
@@ -141,24 +142,21 @@ impl<'a> World<'a> {
             (_, Relation::Unapproved) => (&self.unapproved, one),
             (_, Relation::Anonymous) => return Some(At { caller: None, target: target.clone(), relations: one }),
 
+            // Towards the elder's account a member is a guardian of it; nothing and a family are nobody's own account; a
+            // founder is an elder, whom `main` stands for.
+            (About::Account, Relation::Member) | (About::Nothing | About::Family | About::Founder, Relation::Own) => {
+                return None;
+            }
+
             (About::Account, Relation::Main) => (&self.elder, one.with(Relation::Own)),
             (About::Founder, Relation::Main) => (&self.founder, one.with(Relation::Own)),
-            (_, Relation::Main) => (&self.elder, one),
-
-            // Towards the elder's account a member is a guardian of it.
-            (About::Account, Relation::Member) => return None,
+            (_, Relation::Main) | (About::Account, Relation::WardOf) => (&self.elder, one),
             // Another member than the one it is about.
             (_, Relation::Member) => (&self.helper, one),
-
-            (About::Account, Relation::Own) => (&self.guardian, one),
+            (About::Account, Relation::Own | Relation::GuardianOf) => (&self.guardian, one),
             (About::Joiner, Relation::Own) => (&self.joiner, one),
             (About::Membership, Relation::Own) => (&self.guardian, one.with(Relation::Member)),
             (About::JoinRequest, Relation::Own) => (&self.asker, one.with(Relation::Unapproved)),
-            // Nothing and a family are nobody's own account; a founder is an elder, whom `main` stands for.
-            (About::Nothing | About::Family | About::Founder, Relation::Own) => return None,
-
-            (About::Account, Relation::GuardianOf) => (&self.guardian, one),
-            (About::Account, Relation::WardOf) => (&self.elder, one),
             // These are relations to an account that belongs to a family.
             (_, Relation::GuardianOf | Relation::WardOf) => return None,
         };
@@ -194,5 +192,6 @@ impl<'a> World<'a> {
 async fn join(app: &TestApp, family: FamilyId, user: AccountId, approved_by: Option<AccountId>) -> MemberId {
     let t = &app.t;
     let new = NewMember { family, nickname: None, position: Position::Guardian, approved_by };
-    transact!(t.db, tx => { members::create(&mut tx, &permit(user), &new, t.now(), &*t.rng).await }).expect("a membership")
+    transact!(t.db, tx => { members::create(&mut tx, &permit(user), &new, t.now(), &*t.rng).await })
+        .expect("a membership")
 }

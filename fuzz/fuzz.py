@@ -26,7 +26,6 @@ CHECKS = [
 WITHOUT_PROVIDER = "^/chats$|^(/v1)?/status/mental(-reports)?/(new/)?\\\\{family_id\\\\}$|^/status/(keywords|psychology)/|^/tools/weather/"
 SETTINGS = [
     "mode=development",
-    "families.join=open",
     "metrics.listen=off",
     # Whoever guesses passwords at random is slowed down, and would find out about nothing else.
     "throttle.account_failures=1000000",
@@ -76,9 +75,8 @@ def fill(server, caller):
     people.operator(server.carebot, server.database, f"{caller}-operator@example.com")
     ids = {}
     for number in range(HOUSEHOLDS):
-        for make in (people.household, people.lonely):
-            for name, values in make(server.url, f"{caller}-{number}").items():
-                ids.setdefault(name, []).extend(values)
+        for name, values in people.household(server.url, f"{caller}-{number}").items():
+            ids.setdefault(name, []).extend(values)
     return ids
 
 
@@ -112,6 +110,7 @@ def configuration(ids, caller):
         "notifications": ["path.notification_id"],
         "images": ["path.image_id"],
         "emails": ["body.email"],
+        "tokens": ["body.session_id"],
         "roles": ["body.role"],
         "genders": ["body.gender"],
         "grades": ["body.notification_grade"],

@@ -52,36 +52,39 @@ def account(server, email, role):
     return must(server, "POST", "/accounts", {"email": email, "password": PASSWORD, "role": role, **PERSON})["id"]
 
 
-def lonely(server, name):
-    """An elder without a family and a guardian without anybody: the ids."""
-    roles = {f"{name}-{role}@example.com": role for role in ("main", "sub")}
-    return {"emails": list(roles), "accounts": [account(server, email, role) for email, role in roles.items()]}
-
-
 def household(server, name):
-    """An elder with a family, a guardian, and a little of everything: their ids."""
-    elder_email, guardian_email = f"{name}-elder@example.com", f"{name}-guardian@example.com"
-    elder, guardian = account(server, elder_email, "main"), account(server, guardian_email, "sub")
-    robot, browser = sign_in(server, elder_email), sign_in(server, guardian_email)
-    family = must(server, "POST", "/families", {"main_user": elder, "family_name": "순자네"}, robot)["id"]
-    member = must(server, "POST", "/members", {"family_id": family, "user_id": guardian, "nickname": "막내"}, browser)["id"]
+    """An elder with a family, a guardian, somebody who asks to join, an elder without a family, and a little of everything:
+    their ids."""
+    emails = {who: f"{name}-{who}@example.com" for who in ("elder", "guardian", "asker", "other")}
+    roles = {"elder": "main", "guardian": "sub", "asker": "sub", "other": "main"}
+    ids = {who: account(server, email, roles[who]) for who, email in emails.items()}
+    tokens = {who: sign_in(server, emails[who]) for who in ("elder", "guardian", "asker")}
+    elder, guardian = ids["elder"], ids["guardian"]
+
+    def post(who, path, body):
+        return must(server, "POST", path, body, tokens[who])
+
+    family = post("elder", "/families", {"main_user": elder, "family_name": "순자네"})["id"]
+    members = []
+    for who in ("guardian", "asker"):
+        members.append(post(who, "/members", {"family_id": family, "user_id": ids[who], "nickname": "막내"})["id"])
+    must(server, "PATCH", f"/v1/members/requests/{members[0]}", None, tokens["elder"])
     for kind, fields in [
         ("home", {"temperature": 21.5, "others": "창문 열림"}),
         ("health", {"heart_rate": 72}),
         ("active", {"score": 3, "action": "산책", "is_critical": False}),
     ]:
-        must(server, "POST", f"/status/{kind}", {"family_id": family, **fields}, robot)
-    must(server, "POST", "/messages/send", {"from_id": guardian, "to_id": elder, "content": "점심 드셨어요?"}, browser)
-    must(server, "POST", "/messages/send", {"from_id": elder, "to_id": guardian, "content": "먹었다"}, robot)
-    notification = must(server, "POST", "/notify", {"family_id": family, "notification_grade": "warn"}, robot)["index"]
-    image = must(server, "POST", "/tools/background", {"family_id": family, "image_url": "a.png"}, browser)["index"]
-    messages = [row["index"] for path in ("/messages/all", "/messages/sent") for row in must(server, "GET", path, None, robot)]
+        post("elder", f"/status/{kind}", {"family_id": family, **fields})
+    post("guardian", "/messages/send", {"from_id": guardian, "to_id": elder, "content": "점심 드셨어요?"})
+    post("elder", "/messages/send", {"from_id": elder, "to_id": guardian, "content": "먹었다"})
+    lists = [must(server, "GET", path, None, tokens["elder"]) for path in ("/messages/all", "/messages/sent")]
     return {
-        "emails": [elder_email, guardian_email],
-        "accounts": [elder, guardian],
+        "emails": list(emails.values()),
+        "tokens": list(tokens.values()),
+        "accounts": list(ids.values()),
         "families": [family],
-        "members": [member],
-        "messages": messages,
-        "notifications": [notification],
-        "images": [image],
+        "members": members,
+        "messages": [message["index"] for messages in lists for message in messages],
+        "notifications": [post("elder", "/notify", {"family_id": family, "notification_grade": "warn"})["index"]],
+        "images": [post("guardian", "/tools/background", {"family_id": family, "image_url": "a.png"})["index"]],
     }

@@ -93,7 +93,7 @@ fn machine(text: &mut String, findings: &Findings, arguments: &Arguments) -> std
     writeln!(
         text,
         "Medians of {} rounds of {seconds} s each, {} connections that each wait for their answer; server, database and load \
-         generator share the machine:\n",
+         generator share the machine. \"Least\" is the least processor time of any round:\n",
         arguments.rounds, arguments.clients
     )?;
     for line in &findings.machine {

@@ -303,23 +303,26 @@ both_engines! {
     }
 
     async fn who_dawdles_is_sent_away(t: TestDb) {
-        let app = TestApp::with(&t, |_, server| {
-            server.header_timeout = Duration::from_millis(50);
-            server.body_timeout = Duration::from_millis(50);
-        })
-        .await;
-        let elder = app.person(Role::Main, "ELDER").await;
+        let app = TestApp::with(&t, |_, server| server.header_timeout = Duration::from_millis(50)).await;
         let server = app.listen().await;
         let mut line = Line::open(&server).await;
         line.send("GET /healthz HTTP/1.1\r\nHost: car").await;
         let answer = line.rest().await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+        server.stop().await;
+
+        let app = TestApp::with(&t, |_, server| server.body_timeout = Duration::from_millis(50)).await;
+        let elder = app.person(Role::Main, "ELDER").await;
+        let server = app.listen().await;
         let mut line = Line::open(&server).await;
         let request = post("/accounts/check-email", &elder, "{\"email\":\"\"}");
         line.send(&request[..request.len() - 5]).await;
         let (head, body) = line.answer().await;
         assert!(head.starts_with("http/1.1 408") && head.contains("connection: close"), "{head}");
-        assert_eq!(body, r#"{"detail":{"type":"timeout","message":"The body of the request did not arrive in time"}}"#);
+        assert_eq!(
+            body,
+            r#"{"detail":{"type":"timeout","message":"The body of the request did not arrive in time"}}"#
+        );
         assert_eq!(line.rest().await, "");
         server.stop().await;
     }

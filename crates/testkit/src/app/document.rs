@@ -131,6 +131,14 @@ pub(super) fn check(method: &Method, path: &str, reply: &Reply) {
             assert!(faults.is_empty(), "{operation}: {status} is not as promised: {faults:?}\n{json}\n{promised}");
         }
     }
+    for header in ["carebot-thinned", "carebot-truncated", "retry-after"] {
+        if reply.headers.contains_key(header) {
+            let answer = DOCUMENT.resolve(&operation.description["responses"][status.to_string()]);
+            let promised = answer["headers"].as_object().into_iter().flatten();
+            let mut names = promised.map(|(name, _)| name.to_lowercase());
+            assert!(names.any(|name| name == header), "{operation}: {status} has {header}, which is not in the document");
+        }
+    }
     note(operation, reply);
 }
 

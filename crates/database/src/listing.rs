@@ -219,7 +219,7 @@ impl Listing {
     pub const PROBES: u32 = 500;
 
     /// The first row of each of these times (as [`Listing::probe`] found them), in an order. Of several rows of one time it
-    /// is the first in that order.
+    /// is the one with the lowest number, in either order.
     ///
     /// # Errors
     /// As the statement, or as `step`.
@@ -243,7 +243,7 @@ impl Listing {
             times.iter().chain(std::iter::repeat(last)).take(most.max(times.len())).map(|time| Value::from(*time)),
         );
         let sql = format!(
-            "SELECT {columns} FROM {from} WHERE {filter} AND {time} IN ({marks}) ORDER BY {time} {direction}, {id} {direction}"
+            "SELECT {columns} FROM {from} WHERE {filter} AND {time} IN ({marks}) ORDER BY {time} {direction}, {id}"
         );
         tx.fold(
             sql,

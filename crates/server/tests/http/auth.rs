@@ -206,7 +206,7 @@ both_engines! {
         let token = &elder.token;
         for cookie in [
             format!("session_id={token}"),
-            format!("session_id={token}; Path=/; Domain=.itdice.net; Secure; HttpOnly;"),
+            format!("session_id={token}; Path=/; Domain=.care.example; Secure; HttpOnly;"),
             format!("a=b;session_id=\"{token}\" ; c"),
             format!("session_id={}; session_id={token}", other.token),
         ] {

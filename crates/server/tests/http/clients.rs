@@ -177,7 +177,7 @@ both_engines! {
             );
         }
         // The others write the same session by hand, attributes and all.
-        let by_hand = format!("{cookie}; Path=/; Domain=.itdice.net; Secure; HttpOnly;");
+        let by_hand = format!("{cookie}; Path=/; Domain=.care.example; Secure; HttpOnly;");
         let ask = async |line: &str, body: Value| {
             let request = app.request(line).header("cookie", &by_hand);
             if body.is_null() { request.send().await } else { request.json(&body).send().await }

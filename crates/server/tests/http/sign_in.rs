@@ -392,18 +392,21 @@ both_engines! {
     }
 
     async fn an_unknown_address_costs_as_much_time_as_a_wrong_password(t: TestDb) {
-        let app = TestApp::new(&t).await;
+        let app = TestApp::with(&t, |settings, _| {
+            (settings.throttle.account, settings.throttle.address) = (u32::MAX, u32::MAX);
+        })
+        .await;
         let person = app.person(Role::Sub, "PERSON").await;
+        // The fastest of several: whatever else the machine does only adds to it.
         let mut fastest = [Duration::MAX; 2];
-        for _ in 0..4 {
+        until!("both take about as long", {
             for (email, fastest) in [person.email.as_str(), "unknown@example.com"].iter().zip(&mut fastest) {
                 let begun = Instant::now();
                 assert_eq!(guess(&app, email, "not the password", "192.0.2.1").await.status, 401);
                 *fastest = begun.elapsed().min(*fastest);
             }
-        }
-        let [wrong, unknown] = fastest;
-        assert!(unknown * 3 > wrong && wrong * 3 > unknown, "wrong password {wrong:?}, unknown address {unknown:?}");
+            fastest[0] * 2 > fastest[1] && fastest[1] * 2 > fastest[0]
+        });
     }
 
     async fn tokens_and_passwords_are_stored_hashed(t: TestDb) {

@@ -136,7 +136,10 @@ pub(super) fn check(method: &Method, path: &str, reply: &Reply) {
             let answer = DOCUMENT.resolve(&operation.description["responses"][status.to_string()]);
             let promised = answer["headers"].as_object().into_iter().flatten();
             let mut names = promised.map(|(name, _)| name.to_lowercase());
-            assert!(names.any(|name| name == header), "{operation}: {status} has {header}, which is not in the document");
+            assert!(
+                names.any(|name| name == header),
+                "{operation}: {status} has {header}, which is not in the document"
+            );
         }
     }
     note(operation, reply);

@@ -20,6 +20,8 @@ The benchmark of carebot. Build it with --release, on a quiet machine:
   --no-million                   only small tables: no preparation worth mentioning
   --quick                        a look, not a measurement: --no-million --seconds 0.3 --rounds 2
   --only TEXT                    only workloads whose name holds TEXT, such as latest; no comparisons
+  --against PROGRAM              instead of all that: is this build cheaper than another one? PROGRAM is a copy of this
+                                 program as it was before a change; both serve in turn, a tenth of a second each
   --write FILE                   put the tables between the markers of this file as well
 
 MariaDB must be installed for its half, and sysbench for the comparison with it
@@ -58,6 +60,8 @@ pub struct Arguments {
     pub million: bool,
     /// Part of the name of the workloads that are wanted, if not all are.
     pub only: Option<String>,
+    /// Another build of this program to be compared with.
+    pub against: Option<PathBuf>,
     /// The document that gets the tables.
     pub write: Option<PathBuf>,
 }
@@ -72,6 +76,7 @@ impl Arguments {
             clients: 32,
             million: true,
             only: None,
+            against: None,
             write: None,
         };
         while let Some(word) = words.next() {
@@ -97,6 +102,7 @@ impl Arguments {
                     arguments.rounds = 2;
                 }
                 "--only" => arguments.only = Some(value()?),
+                "--against" => arguments.against = Some(value()?.into()),
                 "--write" => arguments.write = Some(value()?.into()),
                 other => return Err(format!("there is no `{other}`; see --help").into()),
             }

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use carebot_testkit::mariadb::{self, Server as MariaDb};
 
+use tempfile::TempDir;
+
 use crate::arguments::{Arguments, BARE};
 use crate::load::{Client, Connection, count, drive};
 use crate::process::{CpuTime, Memory};
 use crate::raw_sqlite::{self, Raw};
 use crate::scene::{Data, Engine, Running, Scene};
 use crate::work::Work;
-use crate::{Result, machine, report, seed, sysbench};
+use crate::{Result, compare, machine, report, seed, sysbench};
 
-/// Asked before every measurement and not counted: connections, statements and caches get warm.
-const WARM_UP: Duration = Duration::from_millis(200);
+/// Which part of a measurement's length is asked before it and not counted: connections, statements and caches get warm.
+const WARM_UP: u32 = 5;
 /// How often a server is started to see how long that takes.
 const STARTS: usize = 10;
 /// How long a server is left alone before its memory is called idle.
@@ -112,6 +114,9 @@ pub fn run(arguments: &Arguments) -> Result {
         eprintln!("This is a debug build: its figures say nothing. Use `cargo run --release -p carebot-bench`.");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let Some(other) = &arguments.against {
+        return runtime.block_on(compare::run(arguments, other));
+    }
     let findings = runtime.block_on(measure(arguments))?;
     let text = report::tables(&findings, arguments);
     println!("{text}");
@@ -122,10 +127,8 @@ pub fn run(arguments: &Arguments) -> Result {
 }
 
 async fn measure(arguments: &Arguments) -> Result<Findings> {
-    // Where the program was built: on the real disk, which a temporary folder often is not.
     let program = std::env::current_exe()?;
-    let folder =
-        tempfile::Builder::new().prefix("carebot-bench-").tempdir_in(program.parent().unwrap_or(Path::new(".")))?;
+    let folder = new_folder()?;
     let wants_mariadb = arguments.engines.contains(&Engine::MariaDb);
     let mariadb = if wants_mariadb { Some(start_mariadb()?) } else { None };
     let compares = arguments.only.is_none();
@@ -139,7 +142,7 @@ async fn measure(arguments: &Arguments) -> Result<Findings> {
         for data in [Data::Thousand, Data::Spread, Data::OneFamily] {
             if data == Data::Thousand || arguments.million {
                 eprintln!("filling {} with {} reports", engine.name(), data.name());
-                scenes.push(Scene::make(engine, data, folder.path(), mariadb.as_ref()).await?);
+                scenes.push(Scene::make(engine, data, "", folder.path(), mariadb.as_ref()).await?);
             }
         }
     }
@@ -164,7 +167,7 @@ async fn measure(arguments: &Arguments) -> Result<Findings> {
         eprintln!("process {} serves {} with {} reports", running.pid(), scene.engine.name(), scene.data.name());
         servers.push(running);
     }
-    let mut bare = Running::start(BARE, &folder.path().join("bare.log"))?;
+    let mut bare = Running::start(&program, BARE, &folder.path().join("bare.log"))?;
     bare.first_answer("/healthz").await?;
     tokio::time::sleep(SETTLE).await;
     let idle = servers.iter().map(Running::memory).collect::<Result<Vec<_>>>()?;
@@ -214,8 +217,14 @@ async fn measure(arguments: &Arguments) -> Result<Findings> {
     Ok(findings)
 }
 
+/// Where the program was built: on the real disk, which a temporary folder often is not.
+pub fn new_folder() -> Result<TempDir> {
+    let program = std::env::current_exe()?;
+    Ok(tempfile::Builder::new().prefix("carebot-bench-").tempdir_in(program.parent().unwrap_or(Path::new(".")))?)
+}
+
 /// Durable, on the disk, with room for the tables in memory: as an operator sets it.
-fn start_mariadb() -> Result<MariaDb> {
+pub fn start_mariadb() -> Result<MariaDb> {
     eprintln!("starting MariaDB");
     let options = mariadb::Options { durable: true, buffer_pool_mib: 256, redo_log_mib: 512, arguments: Vec::new() };
     Ok(MariaDb::start(options)?)
@@ -237,7 +246,7 @@ async fn versions(scenes: &[Scene]) -> Result<Vec<String>> {
 async fn start(scene: &Scene, folder: &Path, findings: &mut Findings) -> Result<Running> {
     let (mut healthy, mut ready) = (Vec::new(), Vec::new());
     loop {
-        let mut server = scene.start_server(folder)?;
+        let mut server = scene.start_server(&std::env::current_exe()?, folder)?;
         healthy.push(server.first_answer("/healthz").await?);
         ready.push(server.first_answer("/readyz").await?);
         if healthy.len() == STARTS {
@@ -252,7 +261,7 @@ async fn start(scene: &Scene, folder: &Path, findings: &mut Findings) -> Result<
 }
 
 /// One measurement.
-async fn ask(
+pub async fn ask(
     work: Work,
     scene: &Scene,
     server: &Running,
@@ -300,7 +309,7 @@ async fn observe(
     database: Option<u32>,
     window: Duration,
 ) -> Result<Sample> {
-    let (clients, _) = drive(clients, work.status(), WARM_UP).await?;
+    let (clients, _) = drive(clients, work.status(), window / WARM_UP).await?;
     let database = database.map(CpuTime::now).transpose()?;
     let server = CpuTime::now(server)?;
     let (clients, tally) = drive(clients, work.status(), window).await?;

@@ -90,15 +90,23 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Makes and fills a database: a file in the folder, or a schema of the server.
-    pub async fn make(engine: Engine, data: Data, folder: &Path, mariadb: Option<&MariaDb>) -> Result<Self> {
+    /// Makes and fills a database: a file in the folder, or a schema of the server; `suffix` tells several of the same data
+    /// apart.
+    pub async fn make(
+        engine: Engine,
+        data: Data,
+        suffix: &str,
+        folder: &Path,
+        mariadb: Option<&MariaDb>,
+    ) -> Result<Self> {
+        let name = format!("{}{suffix}", data.file());
         let url = match (engine, mariadb) {
             (Engine::MariaDb, Some(server)) => {
-                server.execute(&format!("CREATE DATABASE {}", data.file()))?;
-                server.url(data.file())
+                server.execute(&format!("CREATE DATABASE {name}"))?;
+                server.url(&name)
             }
             (Engine::MariaDb, None) => return Err("there is no MariaDB".into()),
-            (Engine::Sqlite, _) => format!("sqlite:{}", folder.join(format!("{}.db", data.file())).display()),
+            (Engine::Sqlite, _) => format!("sqlite:{}", folder.join(format!("{name}.db")).display()),
         };
         let parsed: DbUrl = url.parse()?;
         let db = Db::open(&parsed, &Options { create: true, acquire_timeout: PATIENCE, ..Options::default() }).await?;
@@ -109,10 +117,10 @@ impl Scene {
         Ok(Self { engine, data, seeded, db, url })
     }
 
-    /// Starts a server on it.
-    pub fn start_server(&self, folder: &Path) -> Result<Running> {
+    /// Starts a server on it: this program, or another build of it.
+    pub fn start_server(&self, program: &Path, folder: &Path) -> Result<Running> {
         let log = folder.join(format!("server-{:?}-{}.log", self.engine, self.data.file()));
-        Running::start(&self.url, &log)
+        Running::start(program, &self.url, &log)
     }
 }
 
@@ -128,11 +136,11 @@ pub struct Running {
 
 impl Running {
     /// Starts a server on a database, or with [`BARE`](crate::arguments::BARE) the HTTP library alone.
-    pub fn start(url: &str, log: &Path) -> Result<Self> {
+    pub fn start(program: &Path, url: &str, log: &Path) -> Result<Self> {
         // Somebody else may take the port before the server does; then the server ends and the benchmark says so.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let started = Instant::now();
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(program)
             .args(["server", &address.to_string(), url])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -50,12 +50,6 @@ impl Service {
         let key = self.throttle.key(&format!("password:{id}"), None);
         self.throttle.check(&key, self.now())?;
         let hash = accounts::password_hash(&mut self.db.read(), id).await?;
-        if self.passwords.verify(password, hash).await?.is_some() {
-            self.throttle.forget(&key);
-            Ok(())
-        } else {
-            self.throttle.failed(&key, self.now());
-            Err(Error::Unauthorized("Invalid password"))
-        }
+        self.guess(&key, password, hash).await?.map(drop).ok_or(Error::Unauthorized("Invalid password"))
     }
 }

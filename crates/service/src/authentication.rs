@@ -12,7 +12,9 @@ use carebot_model::text::{Cut, Email};
 use carebot_model::{AccountId, RowId};
 
 use crate::access::general;
+use crate::passwords::Verified;
 use crate::sessions::Entry;
+use crate::throttle::Key;
 use crate::{Error, Result, Service};
 
 /// A session token in clear: 32 lower-case hexadecimal digits.
@@ -96,12 +98,9 @@ impl Service {
         self.throttle.check(&key, self.now())?;
         let found = accounts::credentials(&mut self.db.read(), &email_key).await?;
         let (account, hash) = found.map_or((None, None), |(account, hash)| (Some(account), Some(hash)));
-        let verified = self.passwords.verify(password, hash).await?;
-        let (Some(account), Some(verified)) = (account, verified) else {
-            self.throttle.failed(&key, self.now());
+        let (Some(account), Some(verified)) = (account, self.guess(&key, password, hash).await?) else {
             return Err(Error::Unauthorized("Invalid email or password"));
         };
-        self.throttle.forget(&key);
         let better = if verified.outdated { Some(self.passwords.hash(password).await?) } else { None };
         let now = self.now();
         let new = NewSession {
@@ -122,6 +121,19 @@ impl Service {
             other => other.into(),
         })?;
         Ok((token, account))
+    }
+
+    /// Checks a password and remembers whether it was right. Many that guess at once are slowed down as if they came one
+    /// after another: each counts before the next one's turn.
+    pub(crate) async fn guess(&self, key: &Key, password: &str, hash: Option<String>) -> Result<Option<Verified>> {
+        let turn = self.passwords.turn().await?;
+        self.throttle.check(key, self.now())?;
+        let verified = turn.verify(password, hash).await?;
+        match verified {
+            Some(_) => self.throttle.forget(key),
+            None => self.throttle.failed(key, self.now()),
+        }
+        Ok(verified)
     }
 
     /// Signs out; says whether there was a live session.
@@ -189,7 +201,11 @@ impl Service {
     /// [`Error::Forbidden`].
     pub async fn list_sessions(&self, actor: &Actor, user: Option<&str>) -> Result<Vec<Session>> {
         let permit = self.session_owner(actor, user, Action::SessionList).await?;
-        Ok(sessions::list_sessions(&mut self.db.read(), &permit).await?)
+        let mut reader = self.db.read();
+        if actor.is_system() && accounts::get(&mut reader, *permit.resource()).await?.is_none() {
+            return Err(Error::NotFound("Account not found"));
+        }
+        Ok(sessions::list_sessions(&mut reader, &permit).await?)
     }
 
     /// Ends a session. A robot's only if that is confirmed: until it has signed in again, what it reports is refused.

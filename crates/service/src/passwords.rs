@@ -8,7 +8,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use carebot_database::DbError;
 use carebot_database::ambient::Rng;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Error, Result};
 
@@ -105,30 +105,49 @@ impl Passwords {
         let mut salt = [0; 16];
         self.rng.fill(&mut salt);
         let password = password.as_bytes().to_vec();
-        self.off_thread(move || make(&password, &salt)).await?
+        self.turn().await?.off_thread(move || make(&password, &salt)).await?
     }
 
-    /// Checks a password against a hash; without a hash it takes as long and is wrong.
+    /// Waits for a turn. What a caller has to look at before it may check a password can have changed while it waited.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if too many wait.
+    pub async fn turn(&self) -> Result<Turn<'_>> {
+        let busy = || Error::Unavailable(DbError::Unavailable("too many passwords are being checked".into()));
+        let slot = tokio::time::timeout(PATIENCE, Arc::clone(&self.slots).acquire_owned())
+            .await
+            .map_err(|_| busy())?
+            .map_err(|_| busy())?;
+        Ok(Turn { slot: Arc::new(slot), decoy: &self.decoy })
+    }
+}
+
+/// The right to hash or check a password now; the next one's turn comes when it is dropped.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    slot: Arc<OwnedSemaphorePermit>,
+    decoy: &'a str,
+}
+
+impl Turn<'_> {
+    /// Checks a password against a hash; without a hash it takes as long and is wrong.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the checking itself failed.
     pub async fn verify(&self, password: &str, hash: Option<String>) -> Result<Option<Verified>> {
         if password.len() > LONGEST {
             return Ok(None);
         }
-        let (known, hash) = (hash.is_some(), hash.unwrap_or_else(|| self.decoy.clone()));
+        let (known, hash) = (hash.is_some(), hash.unwrap_or_else(|| self.decoy.to_owned()));
         let password = password.as_bytes().to_vec();
         let verified = self.off_thread(move || check(&password, &hash)).await?;
         Ok(verified.filter(|_| known))
     }
 
     async fn off_thread<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let busy = || Error::Unavailable(DbError::Unavailable("too many passwords are being checked".into()));
-        let slot = tokio::time::timeout(PATIENCE, Arc::clone(&self.slots).acquire_owned())
-            .await
-            .map_err(|_| busy())?
-            .map_err(|_| busy())?;
+        let slot = Arc::clone(&self.slot);
         tokio::task::spawn_blocking(move || {
+            // Work goes on when its caller is gone, and holds its place as long.
             let _slot = slot;
             work()
         })
@@ -153,11 +172,11 @@ mod tests {
         let hash = passwords.hash("할머니 산책 🐕").await.expect("a hash");
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_eq!(
-            passwords.verify("할머니 산책 🐕", Some(hash.clone())).await.expect("checked"),
+            passwords.turn().await.expect("a turn").verify("할머니 산책 🐕", Some(hash.clone())).await.expect("checked"),
             Some(Verified { outdated: false })
         );
-        assert_eq!(passwords.verify("할머니 산책", Some(hash)).await.expect("checked"), None);
-        assert_eq!(passwords.verify("", None).await.expect("checked"), None);
+        assert_eq!(passwords.turn().await.expect("a turn").verify("할머니 산책", Some(hash)).await.expect("checked"), None);
+        assert_eq!(passwords.turn().await.expect("a turn").verify("", None).await.expect("checked"), None);
     }
 
     #[test]
@@ -173,11 +192,11 @@ mod tests {
         let hash = bcrypt::hash("오래된 비밀번호", 4).expect("bcrypt works").replace("$2y$", "$2b$");
         let passwords = passwords();
         assert_eq!(
-            passwords.verify("오래된 비밀번호", Some(hash.clone())).await.expect("checked"),
+            passwords.turn().await.expect("a turn").verify("오래된 비밀번호", Some(hash.clone())).await.expect("checked"),
             Some(Verified { outdated: true })
         );
-        assert_eq!(passwords.verify("다른 비밀번호", Some(hash)).await.expect("checked"), None);
-        assert_eq!(passwords.verify("x", Some("$2b$broken".into())).await.expect("checked"), None);
+        assert_eq!(passwords.turn().await.expect("a turn").verify("다른 비밀번호", Some(hash)).await.expect("checked"), None);
+        assert_eq!(passwords.turn().await.expect("a turn").verify("x", Some("$2b$broken".into())).await.expect("checked"), None);
     }
 
     #[test]

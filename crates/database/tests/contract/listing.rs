@@ -177,18 +177,6 @@ both_engines! {
         assert_eq!(none, []);
     }
 
-    async fn the_pages_of_a_deleted_family_are_empty(t: TestDb) {
-        let family = t.family().await;
-        let expected = reports(&t, family).await;
-        assert!(transact!(t.db, tx => { families::delete(&mut tx, &permit(family), t.now()).await }).unwrap());
-        let listing = status::listing::<Home>(&permit(family), Range::ALL);
-        assert_eq!(keys(&t, &listing, Order::Ascending, None, None, 10).await, (vec![], None, false));
-        let tx = &mut t.db.read();
-        assert_eq!(listing.nth_newest(tx, 0).await.unwrap(), None);
-        assert_eq!(listing.oldest(tx).await.unwrap(), None);
-        assert_eq!(listing.probe(tx, expected[0].time, 1_000, 10).await.unwrap(), []);
-    }
-
     async fn probes_find_the_first_row_of_each_step(t: TestDb) {
         let family = t.family().await;
         let expected = reports(&t, family).await;

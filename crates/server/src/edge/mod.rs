@@ -5,6 +5,8 @@ pub mod origin;
 pub mod proxy;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -45,12 +47,29 @@ impl Default for Peer {
 pub struct Edge {
     app: App,
     router: Router,
+    ids: Arc<RequestIds>,
+}
+
+/// Ids of requests that brought none: different from each other, and from those of other processes and times.
+#[derive(Debug)]
+struct RequestIds(AtomicU64);
+
+impl RequestIds {
+    fn next(&self) -> HeaderValue {
+        // SplitMix64 (Steele, Lea and Flood 2014) from a random start: no two of 2^64 are equal, and neighbours look it.
+        let mut id = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        HeaderValue::from_str(&format!("{:016x}", id ^ (id >> 31))).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
 }
 
 impl Edge {
     /// Around a router.
-    pub const fn new(app: App, router: Router) -> Self {
-        Self { app, router }
+    pub fn new(app: App, router: Router) -> Self {
+        let mut start = [0_u8; 8];
+        app.service().random(&mut start);
+        Self { app, router, ids: Arc::new(RequestIds(AtomicU64::new(u64::from_le_bytes(start)))) }
     }
 
     /// What every request shares.
@@ -121,12 +140,7 @@ impl Edge {
             let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
             (8..=64).contains(&id.len()) && id.as_bytes().iter().all(plain)
         });
-        given.cloned().unwrap_or_else(|| {
-            let mut bytes = [0_u8; 8];
-            self.app.service().random(&mut bytes);
-            HeaderValue::from_str(&format!("{:016x}", u64::from_le_bytes(bytes)))
-                .unwrap_or_else(|_| HeaderValue::from_static("-"))
-        })
+        given.cloned().unwrap_or_else(|| self.ids.next())
     }
 
     /// Asked headers are echoed: the existing clients ask for odd ones.

@@ -28,9 +28,7 @@ both_engines! {
         app.get(&path, &stranger).await.forbids();
         app.get(&path, ANYONE).await.forbids();
         app.get("/v1/sessions", ANYONE).await.forbids();
-        app.get("/v1/sessions?userId=Uabcdefghijklmno", &system)
-            .await
-            .is(200, r#"{"message":"No sessions found","result":[]}"#);
+        app.get("/v1/sessions?userId=Uabcdefghijklmno", &system).await.refuses(404, "not found", "Account not found");
         assert_eq!(app.get("/v1/sessions?userId=x", &system).await.status, 422);
     }
 

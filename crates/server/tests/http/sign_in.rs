@@ -300,6 +300,22 @@ both_engines! {
         assert_eq!(guess_from_anywhere("wrong").await.status, 429);
     }
 
+    async fn guessing_at_once_is_slowed_down_like_guessing_in_turn(t: TestDb) {
+        let app = TestApp::with(&t, |settings, _| {
+            settings.throttle.account = 3;
+            settings.hash_concurrency = 1;
+        })
+        .await;
+        let person = app.person(Role::Sub, "PERSON").await;
+        let guesses = (0..12).map(|number| {
+            let (app, email) = (&app, &person.email);
+            async move { guess(app, email, "wrong", &format!("192.0.2.{number}")).await.status }
+        });
+        let statuses = futures_util::future::join_all(guesses).await;
+        let of = |status: u16| statuses.iter().filter(|other| **other == status).count();
+        assert_eq!((of(401), of(429)), (3, 9), "{statuses:?}");
+    }
+
     async fn guessing_is_slowed_down_by_address(t: TestDb) {
         let app = TestApp::with(&t, |settings, server| {
             settings.throttle.address = 3;

@@ -82,9 +82,10 @@ fn connect(path: &Path, create: bool) -> Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(error)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(error)?;
-    // 8 MiB a connection; the file is also mapped, so that readers share the page cache of the system.
+    // 8 MiB a connection. The beginning of the file is also mapped, so that readers share the page cache of the system; no
+    // more of it, because what is mapped counts as memory of this process wherever that is limited.
     connection.pragma_update(None, "cache_size", -8192).map_err(error)?;
-    connection.pragma_update(None, "mmap_size", 256 << 20).map_err(error)?;
+    connection.pragma_update(None, "mmap_size", 64 << 20).map_err(error)?;
     Ok(connection)
 }
 

@@ -17,6 +17,8 @@ const BEGIN: &str = "<!-- benchmark: begin -->";
 const BARE: &str = "axum's shortest hello";
 const END: &str = "<!-- benchmark: end -->";
 
+/// Microseconds of processor time that the cheapest possible answer cost where the targets were set.
+const BARE_CPU: f64 = 6.0;
 /// Memory that an idle server may have, and one under load, in KiB.
 const MEMORY: (u64, u64) = (30 << 10, 128 << 10);
 /// Milliseconds to the first answer on an existing SQLite file.
@@ -106,11 +108,25 @@ fn workloads(text: &mut String, findings: &Findings, engine: Engine) -> std::fmt
     let database = engine == Engine::MariaDb;
     writeln!(text, "### {}\n", engine.name())?;
     let column = if database { " database CPU us | both |" } else { "" };
+    let bare = findings.cells.get(&Cell::Http).map(|found| found.median.cpu());
+    if let Some(bare) = bare {
+        writeln!(
+            text,
+            "The targets were set on a machine on which the cheapest possible answer costs {BARE_CPU} us; here {BARE} costs {} us. \
+             \"Hellos\" is the processor time divided by that, beside the target divided by {BARE_CPU}: what is left when the machine's speed is \
+             taken out.\n",
+            figure(bare)
+        )?;
+    }
     writeln!(
         text,
-        "| request | reports in the table | requests/s | p50 us | p99 us | server CPU us |{column} least | target | met | the original |"
+        "| request | reports in the table | requests/s | p50 us | p99 us | server CPU us |{column} least | target | met | hellos | target | met | the original |"
     )?;
-    writeln!(text, "|---|---|---:|---:|---:|---:|{}---:|---:|---|---:|", if database { "---:|---:|" } else { "" })?;
+    writeln!(
+        text,
+        "|---|---|---:|---:|---:|---:|{}---:|---:|---|---:|---:|---|---:|",
+        if database { "---:|---:|" } else { "" }
+    )?;
     for (cell, Finding { median: sample, least_cpu }) in &findings.cells {
         let Cell::Server(of, work, data) = *cell else { continue };
         if of != engine {
@@ -132,14 +148,18 @@ fn workloads(text: &mut String, findings: &Findings, engine: Engine) -> std::fmt
         }
         write!(text, " {} |", figure(*least_cpu))?;
         match work.target(engine) {
-            Some(target) => writeln!(
-                text,
-                " {} | {} | {} |",
-                figure(target.cpu),
-                verdict(sample.cpu(), target.cpu),
-                optional(target.original)
-            )?,
-            None => writeln!(text, " | | |")?,
+            Some(target) => {
+                write!(text, " {} | {} |", figure(target.cpu), verdict(sample.cpu(), target.cpu))?;
+                match bare {
+                    Some(bare) => {
+                        let (hellos, most) = (sample.cpu() / bare, target.cpu / BARE_CPU);
+                        write!(text, " {} | {} | {} |", figure(hellos), figure(most), verdict(hellos, most))?;
+                    }
+                    None => write!(text, " | | |")?,
+                }
+                writeln!(text, " {} |", optional(target.original))?;
+            }
+            None => writeln!(text, " | | | | | |")?,
         }
     }
     writeln!(text)

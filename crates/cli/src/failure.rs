@@ -152,6 +152,7 @@ impl From<Error> for Failure {
             | Error::Conflict(message)
             | Error::Failed(message)
             | Error::NothingFrom(message) => Self::new(message),
+            Error::TooLarge(message) => Self::new(message),
             Error::TooLong(field) => Self::new(format!("The value of `{field}` is too long")),
             Error::Forbidden => Self::new("this is not allowed"),
             Error::TooMany(seconds) => Self::new("too many failures").next(format!("Try again in {seconds} s.")),

@@ -6,11 +6,13 @@
 //! * [`setup`]: from the configuration to a running service.
 //! * [`logging`] and [`signals`]: what every long-running command has.
 //! * [`client`]: the other side of the HTTP interface.
+//! * [`archive`]: the files that backups and exports are.
 //! * [`failure`], [`output`] and [`secret`]: what a person at the terminal reads and types.
 //!
 //! # To add a command
 //! Its file in `commands/`, with its flags and a function `run`, and a line each in the list and in `run` of [`arguments`].
 
+mod archive;
 mod arguments;
 mod client;
 mod commands;

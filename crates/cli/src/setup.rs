@@ -121,13 +121,13 @@ pub async fn prepare_schema(db: &Db, check_only: bool) -> Result {
 
 /// The use cases on an open database.
 pub async fn service(db: Db, config: &Config) -> Result<Arc<Service>> {
-    Ok(Service::start(db, clock(), rng(), service_settings(config)).await?)
+    Ok(Service::start(db, clock(), rng(), service_settings(config)?).await?)
 }
 
-fn service_settings(config: &Config) -> Settings {
+fn service_settings(config: &Config) -> Result<Settings> {
     let millis = |seconds: u64| i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
     let rows = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
-    Settings {
+    Ok(Settings {
         password_min_length: config.accounts.password_min_length,
         idle: IdleLimits {
             normal: millis(config.sessions.idle_seconds),
@@ -149,7 +149,12 @@ fn service_settings(config: &Config) -> Settings {
         hash_concurrency: config.throttle.hash_slots(cores()),
         row_limit: rows(config.status.row_limit),
         newest_whole: rows(config.status.newest_whole),
-    }
+        images: config.image_settings(cores()),
+        assistant: config.assistant.for_service().map_err(Failure::new)?,
+        weather: config.weather.for_service(),
+        news: config.news.for_service(),
+        disasters: config.disasters.for_service(),
+    })
 }
 
 /// What the HTTP server needs to know.

@@ -68,13 +68,23 @@ impl Rng for SystemRng {
 }
 
 /// Two digits a byte, lower case.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         for digit in [byte >> 4, byte & 15] {
             text.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());
         }
         text
     })
+}
+
+/// A random name, as a version 4 UUID (RFC 9562).
+pub fn uuid(rng: &dyn Rng) -> String {
+    let mut bytes = [0; 16];
+    rng.fill(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let text = hexadecimal(&bytes);
+    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
 }
 
 /// A random byte for jitter.

@@ -8,10 +8,11 @@
 //! # To add a table
 //! If it hangs from families or accounts, add it to the list here; a test compares the lists with the foreign keys.
 
-use carebot_model::{FamilyId, Timestamp};
+use carebot_model::images::Source;
+use carebot_model::{FamilyId, RowId, Timestamp};
 
 use crate::connector::error::DbError;
-use crate::{Db, Result, Tx, Value, params, transact};
+use crate::{Db, Result, Tx, Value, images, params, transact};
 
 /// The most rows removed in one transaction.
 pub const STEP: u32 = 1_000;
@@ -36,23 +37,37 @@ pub const OF_FAMILY: &[Child] = &[
     child("home_status", "family_id", &["reported_at", "id"]),
     child("health_status", "family_id", &["reported_at", "id"]),
     child("active_status", "family_id", &["reported_at", "id"]),
+    child("mental_bases", "family_id", &["reported_at", "id"]),
+    child("chat_keywords", "family_id", &["day"]),
     child("mental_status", "family_id", &["reported_at", "id"]),
     child("mental_reports", "family_id", &["reported_at", "id"]),
     child("notifications", "family_id", &["created_at", "id"]),
     child("backgrounds", "family_id", &["id"]),
     child("members", "family_id", &["id"]),
     child("settings", "family_id", &["family_id"]),
+    child("disaster_deliveries", "family_id", &["sn"]),
+    child("image_references", "family_id", &["id"]),
 ];
 
 /// What hangs from an account, besides the family it owned (which is marked with it).
 pub const OF_ACCOUNT: &[Child] = &[
     child("messages", "to_id", &["created_at", "id"]),
     child("messages", "from_id", &["created_at", "id"]),
+    child("chat_turns", "account_id", &["created_at", "id"]),
+    child("chat_sessions", "account_id", &["id"]),
     child("backgrounds", "uploader_id", &["id"]),
     child("members", "user_id", &["id"]),
     child("sessions", "account_id", &["id"]),
     child("contacts", "account_id", &["account_id"]),
+    child("image_references", "account_id", &["id"]),
+    child(IMAGES, "owner_id", &["id"]),
 ];
+
+/// What hangs from a picture. It goes with it, in the same step.
+pub const OF_IMAGE: &[Child] = &[child("image_references", "image_id", &["id"])];
+
+/// The table whose rows leave something behind in the store of pictures.
+const IMAGES: &str = "images";
 
 /// Removes at most [`STEP`] rows of something deleted; false if nothing deleted is left.
 ///
@@ -82,6 +97,9 @@ pub async fn step(db: &Db) -> Result<bool> {
 }
 
 async fn remove(db: &Db, child: &Child, id: &str) -> Result<usize> {
+    if child.table == IMAGES {
+        return transact!(db, tx => { images::discard_owned(&mut tx, id).await });
+    }
     transact!(db, tx => {
         let keys = first_keys(&mut tx, child, id).await?;
         if let Some(last) = keys.last() {
@@ -89,9 +107,26 @@ async fn remove(db: &Db, child: &Child, id: &str) -> Result<usize> {
             let (condition, mut values) = up_to(child.key, last);
             values.insert(0, id.into());
             tx.execute(format!("DELETE FROM {} WHERE {} = ? AND {condition}", child.table, child.column), values).await?;
+            if let Some(kind) = refers_as(child.table) {
+                // To whom they showed a picture of somebody else.
+                let number = |key: &Vec<Value>| key.last().and_then(|id| if let Value::Int(id) = id { Some(RowId(*id)) } else { None });
+                let rows: Vec<RowId> = keys.iter().filter_map(number).collect();
+                images::forget(&mut tx, kind, &rows).await?;
+            }
         }
         Ok::<_, DbError>(keys.len())
     })
+}
+
+/// What rows of a table are as sources of references to pictures, if they can be any.
+fn refers_as(table: &str) -> Option<Source> {
+    match table {
+        "backgrounds" => Some(Source::Background),
+        "messages" => Some(Source::Message),
+        "notifications" => Some(Source::Notification),
+        "active_status" => Some(Source::Report),
+        _ => None,
+    }
 }
 
 async fn first_keys(tx: &mut Tx, child: &Child, id: &str) -> Result<Vec<Vec<Value>>> {
@@ -147,7 +182,6 @@ pub async fn deleted_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestam
 #[cfg(test)]
 mod tests {
     use super::*;
-    use carebot_model::RowId;
 
     #[test]
     fn a_compound_key_is_cut_by_time_and_number() {

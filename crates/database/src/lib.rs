@@ -17,8 +17,9 @@
 //! ```
 //!
 //! * [`connector`]: `Db`, `Tx`, `Row`, `Value`, the [`transact!`] macro, [`DbError`], migrations.
-//! * One module per noun, the same names as in every other crate: [`accounts`], [`authentication`], [`families`], [`members`], [`messages`],
+//! * One module per noun, the same names as in every other crate: [`accounts`], [`authentication`], [`chats`], [`families`], [`images`], [`members`], [`messages`],
 //!   [`notifications`], [`status`], [`tools`]; and [`deletion`], which empties what was deleted in bounded steps.
+//! * [`import`]: moving an existing installation over.
 //! * [`ambient`]: clock, randomness and row numbers, which come in as arguments everywhere.
 //!
 //! # To add a function
@@ -29,15 +30,22 @@
 pub mod accounts;
 pub mod ambient;
 pub mod authentication;
+pub mod backup;
+pub mod chats;
 pub mod connector;
 pub mod deletion;
+pub mod disasters;
 pub mod families;
+pub mod images;
+pub mod import;
+pub mod leases;
 pub mod listing;
 pub mod members;
 pub mod messages;
 pub mod notifications;
 pub mod status;
 pub mod tools;
+pub mod weather;
 
 pub use connector::error::DbError;
 pub use connector::migrate;

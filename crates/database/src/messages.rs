@@ -1,12 +1,13 @@
 //! Messages.
 
 use carebot_model::access::Permit;
+use carebot_model::images::Source;
 use carebot_model::messages::{Message, NewMessage};
 use carebot_model::wire::Order;
 use carebot_model::{AccountId, RowId, Timestamp};
 
 use crate::listing::{Listing, Range};
-use crate::{Result, Row, Tx, Value, params};
+use crate::{Result, Row, Tx, Value, images, params};
 
 /// Messages whose sender and receiver still are there.
 const LIVE: &str = "messages m JOIN accounts s ON s.id = m.from_id AND s.deleted_at IS NULL
@@ -188,5 +189,7 @@ pub async fn mark_read(tx: &mut Tx, permit: &Permit<AccountId>, ids: &[RowId]) -
 /// # Errors
 /// As any statement.
 pub async fn delete(tx: &mut Tx, permit: &Permit<RowId>) -> Result<bool> {
-    Ok(tx.execute("DELETE FROM messages WHERE id = ?", params![*permit.resource()]).await? == 1)
+    let id = *permit.resource();
+    images::forget(tx, Source::Message, &[id]).await?;
+    Ok(tx.execute("DELETE FROM messages WHERE id = ?", params![id]).await? == 1)
 }

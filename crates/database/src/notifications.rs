@@ -1,12 +1,13 @@
 //! Notifications of a family.
 
 use carebot_model::access::Permit;
+use carebot_model::images::Source;
 use carebot_model::notifications::{NewNotification, Notification};
 use carebot_model::wire::Order;
 use carebot_model::{FamilyId, RowId, Timestamp};
 
 use crate::listing::{Listing, Range};
-use crate::{Result, Row, Tx, Value, params};
+use crate::{Result, Row, Tx, Value, images, params};
 
 /// Notifications whose family still is there.
 const LIVE: &str = "notifications n JOIN families f ON f.id = n.family_id AND f.deleted_at IS NULL";
@@ -154,5 +155,7 @@ pub async fn mark_read(tx: &mut Tx, permit: &Permit<FamilyId>, ids: &[RowId]) ->
 /// # Errors
 /// As any statement.
 pub async fn delete(tx: &mut Tx, permit: &Permit<RowId>) -> Result<bool> {
-    Ok(tx.execute("DELETE FROM notifications WHERE id = ?", params![*permit.resource()]).await? == 1)
+    let id = *permit.resource();
+    images::forget(tx, Source::Notification, &[id]).await?;
+    Ok(tx.execute("DELETE FROM notifications WHERE id = ?", params![id]).await? == 1)
 }

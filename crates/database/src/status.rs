@@ -1,13 +1,14 @@
 //! Reports, generic over their kind.
 
 use carebot_model::access::Permit;
-use carebot_model::status::{RangeOn, Report, StatusKind};
+use carebot_model::images::Source;
+use carebot_model::status::{Mental, RangeOn, Report, StatusKind};
 use carebot_model::wire::Order;
 use carebot_model::{FamilyId, RowId, Timestamp};
 
 use crate::connector::Append;
 use crate::listing::{Listing, Range};
-use crate::{Db, Result, Row, Tx, Value, params};
+use crate::{Db, Result, Row, Tx, Value, chats, images, params};
 
 /// A report to be stored.
 #[derive(Clone, Debug)]
@@ -164,5 +165,9 @@ pub async fn delete_latest<K: StatusKind>(tx: &mut Tx, permit: &Permit<FamilyId>
             params![family, newest.reported_at, newest.index],
         )
         .await?;
+    images::forget(tx, Source::Report, &[newest.index]).await?;
+    if K::TABLE == Mental::TABLE {
+        chats::forget_basis(tx, permit, (newest.reported_at, newest.index)).await?;
+    }
     Ok(deleted == 1)
 }

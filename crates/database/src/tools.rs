@@ -2,13 +2,14 @@
 
 use carebot_model::access::Permit;
 use carebot_model::backgrounds::Background;
-use carebot_model::news::{Article, DailyNews};
+use carebot_model::images::Source;
+use carebot_model::news::{Article, Category, DailyNews};
 use carebot_model::regions::{self, MasterRegion, SubRegion};
 use carebot_model::settings::{Settings, SettingsChange};
 use carebot_model::text::LongText;
 use carebot_model::{AccountId, Date, FamilyId, RowId, Timestamp};
 
-use crate::{Result, Row, Tx, params};
+use crate::{Result, Row, Tx, Value, images, params};
 
 /// The upper-level governments. They come with the program, not from the database.
 pub fn master_regions() -> &'static [MasterRegion] {
@@ -64,6 +65,107 @@ pub async fn add_news(tx: &mut Tx, article: &Article) -> Result<RowId> {
     )
     .await?;
     Ok(article.id)
+}
+
+/// What a link is compared by.
+fn hash_of(text: &str) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().to_vec()
+}
+
+/// Stores one piece of news, unless its category has the link on that day already; says whether it was stored. With `any_day`
+/// it is not stored either if any day has it.
+///
+/// # Errors
+/// [`DbError::Duplicate`](crate::DbError::Duplicate) if another server stored it at the same moment; else as any statement.
+pub async fn add_news_once(tx: &mut Tx, article: &Article, any_day: bool) -> Result<bool> {
+    let hash = hash_of(&article.link);
+    let days = tx
+        .fetch(
+            "SELECT pub_date FROM news_links WHERE category = ? AND link_hash = ?",
+            params![article.category, hash.as_slice()],
+            |row| row.get::<Date>(0),
+        )
+        .await?;
+    if days.contains(&article.pub_date) || (any_day && !days.is_empty()) {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT INTO news_links (category, link_hash, pub_date) VALUES (?, ?, ?)",
+        params![article.category, hash.as_slice(), article.pub_date],
+    )
+    .await?;
+    add_news(tx, article).await?;
+    Ok(true)
+}
+
+/// The last round of a source of news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewsRound {
+    /// The day it was for.
+    pub day: Date,
+    /// How often it failed.
+    pub failures: u32,
+    /// Whether it succeeded.
+    pub is_done: bool,
+    /// When it was tried last.
+    pub tried_at: Timestamp,
+}
+
+/// The last round of a source (named by its address) for a category, if there was one.
+///
+/// # Errors
+/// As any statement.
+pub async fn news_round(tx: &mut Tx, category: Category, source: &str) -> Result<Option<NewsRound>> {
+    tx.fetch_optional(
+        "SELECT day, failures, is_done, tried_at FROM news_rounds WHERE category = ? AND source_hash = ?",
+        params![category, hash_of(source).as_slice()],
+        |row| Ok(NewsRound { day: row.get(0)?, failures: row.get(1)?, is_done: row.get(2)?, tried_at: row.get(3)? }),
+    )
+    .await
+}
+
+/// Notes a round of a source for a category.
+///
+/// # Errors
+/// As any statement.
+pub async fn note_news_round(tx: &mut Tx, category: Category, source: &str, round: &NewsRound) -> Result<()> {
+    let hash = hash_of(source);
+    let (category, hash) = (Value::from(category), Value::from(hash.as_slice()));
+    let mut values = params![round.day, round.failures, round.is_done, round.tried_at];
+    values.extend([category, hash]);
+    let sql = "UPDATE news_rounds SET day = ?, failures = ?, is_done = ?, tried_at = ? WHERE category = ? AND source_hash = ?";
+    if tx.execute(sql, values.clone()).await? == 0 {
+        let sql = "INSERT INTO news_rounds (day, failures, is_done, tried_at, category, source_hash) VALUES (?, ?, ?, ?, ?, ?)";
+        tx.execute(sql, values).await?;
+    }
+    Ok(())
+}
+
+/// The most pieces of news that [`forget_news`] removes in one transaction.
+const FORGET: u32 = 500;
+
+/// Removes some of the news of the days before one; false if nothing is left of them.
+///
+/// # Errors
+/// As any statement.
+pub async fn forget_news(tx: &mut Tx, before: Date) -> Result<bool> {
+    let ids = tx
+        .fetch(
+            "SELECT id FROM news WHERE pub_date < ? ORDER BY pub_date, category, id LIMIT ?",
+            params![before, FORGET],
+            |row| row.get::<RowId>(0),
+        )
+        .await?;
+    if ids.is_empty() {
+        // As many as there are news, and much smaller: they go at once.
+        tx.execute("DELETE FROM news_links WHERE pub_date < ?", params![before]).await?;
+        tx.execute("DELETE FROM news_rounds WHERE day < ?", params![before]).await?;
+        return Ok(false);
+    }
+    let marks = vec!["?"; ids.len()].join(",");
+    let values = ids.into_iter().map(Value::from).collect();
+    tx.execute(format!("DELETE FROM news WHERE id IN ({marks})"), values).await?;
+    Ok(true)
 }
 
 /// Makes a family's switches with their defaults.
@@ -198,6 +300,10 @@ pub async fn get_one_background(tx: &mut Tx, permit: &Permit<FamilyId>, id: RowI
 /// # Errors
 /// As any statement.
 pub async fn delete_background(tx: &mut Tx, permit: &Permit<FamilyId>, id: RowId) -> Result<bool> {
-    Ok(tx.execute("DELETE FROM backgrounds WHERE id = ? AND family_id = ?", params![id, *permit.resource()]).await?
-        == 1)
+    let deleted =
+        tx.execute("DELETE FROM backgrounds WHERE id = ? AND family_id = ?", params![id, *permit.resource()]).await?;
+    if deleted == 1 {
+        images::forget(tx, Source::Background, &[id]).await?;
+    }
+    Ok(deleted == 1)
 }

@@ -5,7 +5,7 @@
 //!
 //! * [`id`], [`time`], [`text`], [`wire`]: identifiers, points in time, bounded texts and closed lists of names.
 //! * [`accounts`], [`families`], [`members`], [`authentication`], [`messages`], [`notifications`], [`settings`],
-//!   [`backgrounds`], [`news`], [`regions`]: the nouns.
+//!   [`backgrounds`], [`images`], [`news`], [`regions`]: the nouns.
 //! * [`status`]: what a robot reports, one file per kind. To add a kind: its file there, one line in
 //!   [`for_each_status_kind!`](crate::for_each_status_kind), one migration in the database crate.
 //! * [`access`]: who may do what, as one exhaustive function.
@@ -15,8 +15,13 @@ pub mod access;
 pub mod accounts;
 pub mod authentication;
 pub mod backgrounds;
+pub mod chats;
+pub mod crisis;
+pub mod disasters;
 pub mod families;
 pub mod id;
+pub mod images;
+pub mod korea;
 pub mod members;
 pub mod messages;
 pub mod news;
@@ -26,6 +31,7 @@ pub mod settings;
 pub mod status;
 pub mod text;
 pub mod time;
+pub mod weather;
 pub mod wire;
 
 pub use id::{AccountId, FamilyId, MemberId, RowId};

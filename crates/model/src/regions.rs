@@ -2,12 +2,17 @@
 //! both had before.
 //!
 //! Addresses are stored as the sign-up form writes them, "시도 시군구", and some were written before a reform renamed the
-//! place. [`same_places`] lets old and new spellings find each other; [`locate`] says where an address is today.
+//! place. [`same_places`] lets old and new spellings find each other; [`locate`] says where an address is today; [`Receivers`]
+//! which addresses a list of regions of some day reaches.
 //!
 //! The tables are the three files in `data/`, which name their sources; they are part of the program and are read once.
 
 use std::cmp::Reverse;
 use std::sync::LazyLock;
+
+mod receiving;
+
+pub use receiving::Receivers;
 
 const MASTERS: &str = include_str!("../data/master_regions.tsv");
 const SUBS: &str = include_str!("../data/regions.tsv");
@@ -122,6 +127,8 @@ impl Place {
 struct Link {
     old: Place,
     new: Place,
+    /// The day it happened; `None` for two names of one place at the same time.
+    since: Option<&'static str>,
 }
 
 impl Link {
@@ -254,17 +261,17 @@ fn links(subs: &[SubRegion], mut changes: Vec<Change>) -> Vec<Link> {
     let mut links: Vec<Link> = subs
         .iter()
         .filter(own)
-        .map(|sub| Link { old: Place { master: sub.master, sub: "" }, new: place_of(sub) })
+        .map(|sub| Link { old: Place { master: sub.master, sub: "" }, new: place_of(sub), since: None })
         .collect();
     changes.sort_by_key(|change| Reverse(change.date));
-    for Change { old, new, .. } in changes {
-        let start = links.len();
+    for Change { date, old, new } in changes {
+        let (start, since) = (links.len(), Some(date));
         if old.sub == "*" {
-            links.push(Link { old: Place { sub: "", ..old }, new: Place { sub: "", ..new } });
+            links.push(Link { old: Place { sub: "", ..old }, new: Place { sub: "", ..new }, since });
             let below = places.iter().filter(|place| place.master == new.master && may_hold(old.master, place.sub));
-            links.extend(below.map(|&new| Link { old: Place { master: old.master, ..new }, new }));
+            links.extend(below.map(|&new| Link { old: Place { master: old.master, ..new }, new, since }));
         } else {
-            links.push(Link { old, new });
+            links.push(Link { old, new, since });
         }
         for link in &links[start..] {
             if !link.old.sub.is_empty() && !places.contains(&link.old) {

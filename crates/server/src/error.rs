@@ -138,6 +138,7 @@ fn service_response(error: Error, input: Option<Value>) -> Response {
             refusal(StatusCode::UNPROCESSABLE_ENTITY, types::NO_DATA, Some(json!(loc)), message, input)
         }
         Error::Invalid(message) => refusal(StatusCode::BAD_REQUEST, types::INVALID_VALUE, None, message, input),
+        Error::TooLarge(message) => refusal(StatusCode::PAYLOAD_TOO_LARGE, types::TOO_LARGE, None, &message, input),
         // The text itself is not echoed: it is long.
         Error::TooLong(field) => {
             refusal(StatusCode::BAD_REQUEST, types::INVALID_VALUE, Some(json!(["body", field])), TOO_LONG, None)

@@ -44,7 +44,7 @@ pub fn build(service: Arc<Service>, settings: ServerSettings) -> Edge {
     let docs = settings.docs;
     let app = App::new(service, settings, &operations);
     let router = routes::with_documents(router, docs);
-    let compress = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::new("image/"));
+    let compress = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::new("image/")).and(NotForContentType::SSE);
     let router = router
         .with_state(app.clone())
         .layer(CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest).compress_when(compress));

@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document, made from the operations.
 
+use std::collections::BTreeMap;
+
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -94,7 +96,7 @@ fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) ->
     if let (Some(body), Some(entry)) = (&operation.body, entry.as_object_mut()) {
         entry.insert(
             "requestBody".into(),
-            json!({"required": true, "content": {"application/json": {"schema": body(generator)}}}),
+            json!({"required": true, "content": {(operation.media): {"schema": body(generator)}}}),
         );
     }
     entry
@@ -110,16 +112,20 @@ fn describe_answers(
         .iter()
         .map(|shape| match shape {
             Shape::Success { message, .. } | Shape::Refusal { message, .. } => message,
+            Shape::RefusalLike { description, .. } | Shape::Raw { description, .. } => description,
             Shape::Invalid => "The request does not fit",
-            Shape::Raw { description, .. } => description,
         })
         .collect();
     texts.dedup();
-    let media = shapes.iter().find_map(|shape| if let Shape::Raw { media, .. } = shape { Some(*media) } else { None });
+    let mut by_media: BTreeMap<&str, Vec<&Shape>> = BTreeMap::new();
+    for shape in shapes {
+        let media = if let Shape::Raw { media, .. } = shape { media } else { "application/json" };
+        by_media.entry(media).or_default().push(shape);
+    }
     let mut answer = json!({ "description": texts.join("; ") });
-    if media != Some("") {
-        let schema = answer_schema(shapes, status, generator);
-        answer["content"] = json!({ (media.unwrap_or("application/json")): {"schema": schema} });
+    for (media, shapes) in by_media.into_iter().filter(|(media, _)| !media.is_empty()) {
+        let schema = answer_schema(&shapes, status, generator);
+        answer["content"][media] = json!({ "schema": schema });
     }
     if status < 300 && !operation.headers.is_empty() {
         let headers = operation.headers.iter().map(|(name, description)| {
@@ -159,6 +165,6 @@ mod tests {
         let (operations, _) = crate::routes::api();
         let contract =
             operations.iter().filter(|operation| !operation.path.starts_with("/v1/") && operation.tag != "server");
-        assert_eq!(contract.count(), 73);
+        assert_eq!(contract.count(), 76);
     }
 }

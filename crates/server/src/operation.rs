@@ -34,6 +34,8 @@ pub enum Shape {
     Success { message: &'static str, result: Option<MakeSchema> },
     /// `{"detail": {..}}`.
     Refusal { kind: &'static str, message: &'static str },
+    /// A refusal whose sentence tells a figure: a pattern for it, and what to say of it.
+    RefusalLike { kind: &'static str, pattern: &'static str, description: &'static str },
     /// `{"detail": [..]}`.
     Invalid,
     /// Anything else: media type, description and schema.
@@ -48,6 +50,8 @@ pub struct Operation {
     pub tag: &'static str,
     pub summary: &'static str,
     pub body: Option<MakeSchema>,
+    /// The media type of the body.
+    pub media: &'static str,
     pub parameters: Vec<Parameter>,
     pub answers: BTreeMap<u16, Vec<Shape>>,
     /// Headers that a success can carry.
@@ -68,6 +72,7 @@ pub fn operation(method: Method, path: &'static str, action: Action, summary: &'
         tag,
         summary,
         body: None,
+        media: "application/json",
         parameters: Vec::new(),
         answers: BTreeMap::new(),
         headers: Vec::new(),
@@ -114,6 +119,23 @@ impl Operation {
     /// Takes a form.
     pub fn takes<F: Form>(mut self) -> Self {
         self.body = Some(Box::new(|generator| generator.subschema_for::<F>().to_value()));
+        self.answer(422, Shape::Invalid).refuses(413, types::TOO_LARGE, "The body of the request is too large").refuses(
+            408,
+            types::TIMEOUT,
+            "The body of the request did not arrive in time",
+        )
+    }
+
+    /// Takes a form with a file.
+    pub fn takes_file(mut self, name: &'static str, description: &'static str) -> Self {
+        self.media = "multipart/form-data";
+        self.body = Some(Box::new(move |_| {
+            json!({
+                "type": "object",
+                "properties": {(name): {"type": "string", "format": "binary", "description": description}},
+                "required": [name],
+            })
+        }));
         self.answer(422, Shape::Invalid).refuses(413, types::TOO_LARGE, "The body of the request is too large").refuses(
             408,
             types::TIMEOUT,
@@ -174,6 +196,17 @@ impl Operation {
         self.answer(status, Shape::Refusal { kind, message })
     }
 
+    /// Refuses with a sentence that tells a figure.
+    pub fn refuses_like(
+        self,
+        status: u16,
+        kind: &'static str,
+        pattern: &'static str,
+        description: &'static str,
+    ) -> Self {
+        self.answer(status, Shape::RefusalLike { kind, pattern, description })
+    }
+
     pub fn no_data(self, message: &'static str) -> Self {
         self.refuses(422, types::NO_DATA, message)
     }
@@ -231,6 +264,12 @@ impl Operation {
         self
     }
 
+    /// Says how old it is what it gives.
+    pub fn aged(mut self) -> Self {
+        self.headers.push(("Carebot-Age", "How many seconds ago it was issued what this is from, if that is known"));
+        self
+    }
+
     /// The names of the parameters in the path.
     pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
@@ -240,7 +279,7 @@ impl Operation {
     pub fn path_schema(name: &str) -> Value {
         match name {
             "message_id" | "notification_id" | "image_id" | "session_id" => json!({"type": "integer"}),
-            "master_region" => json!({"type": "string"}),
+            "master_region" | "file_name" => json!({"type": "string"}),
             _ => id_schema().to_value(),
         }
     }
@@ -292,7 +331,7 @@ impl Api {
 }
 
 /// The schema of every answer of a status, one of several shapes.
-pub fn answer_schema(shapes: &[Shape], status: u16, generator: &mut SchemaGenerator) -> Value {
+pub fn answer_schema(shapes: &[&Shape], status: u16, generator: &mut SchemaGenerator) -> Value {
     let mut any: Vec<Value> = Vec::new();
     for shape in shapes {
         let schema = match shape {
@@ -308,9 +347,12 @@ pub fn answer_schema(shapes: &[Shape], status: u16, generator: &mut SchemaGenera
             Shape::Refusal { kind, message } => {
                 // Each refusal is one schema of the document, referred to by every operation that has it.
                 let name = refusal_name(kind, message);
-                let schema = refusal_schema(kind, message, status);
+                let schema = refusal_schema(kind, &json!({ "const": message }), status);
                 generator.definitions_mut().entry(name.clone()).or_insert(schema);
                 json!({ "$ref": format!("#/components/schemas/{name}") })
+            }
+            Shape::RefusalLike { kind, pattern, .. } => {
+                refusal_schema(kind, &json!({"type": "string", "pattern": pattern}), status)
             }
             Shape::Invalid => generator.subschema_for::<Invalid>().to_value(),
             Shape::Raw { schema, .. } => schema.as_ref().map_or(json!({}), |schema| schema(generator)),
@@ -335,11 +377,11 @@ fn refusal_name(kind: &str, message: &str) -> String {
     name
 }
 
-fn refusal_schema(kind: &str, message: &str, status: u16) -> Value {
+fn refusal_schema(kind: &str, message: &Value, status: u16) -> Value {
     let mut properties = json!({
         "type": {"const": kind},
         "loc": {"type": "array", "items": {"type": "string"}},
-        "message": {"const": message},
+        "message": message,
         "input": {},
         "result": {},
     });

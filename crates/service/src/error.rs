@@ -21,6 +21,8 @@ pub enum Error {
     Invalid(&'static str),
     /// A text that is too long for its field (400 `invalid value`): the field.
     TooLong(&'static str),
+    /// More than there may be (413 `too large`): the sentence, which tells how much.
+    TooLarge(String),
     /// A wrong password or dead session (401 `unauthorized`).
     Unauthorized(&'static str),
     /// Not allowed (403 `can not access`).

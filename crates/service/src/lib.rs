@@ -8,27 +8,35 @@
 //! transaction with the functions of `carebot-database`.
 
 pub mod accounts;
+pub mod assistant;
 pub mod authentication;
+pub mod chats;
+pub mod disasters;
 pub mod error;
 pub mod families;
+pub mod images;
 pub mod jobs;
 pub mod members;
 pub mod messages;
+pub mod news;
 pub mod notifications;
 pub mod pages;
 pub mod passwords;
 pub mod status;
 pub mod throttle;
 pub mod tools;
+pub mod weather;
 
 mod access;
 mod sessions;
+mod shares;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use carebot_database::ambient::{Clock, Rng, RowIds};
-use carebot_database::{Db, migrate};
+use carebot_database::{Db, DbError, leases, migrate};
 use carebot_model::authentication::IdleLimits;
 use carebot_model::{RowId, Timestamp};
 use tokio::sync::Notify;
@@ -69,6 +77,16 @@ pub struct Settings {
     pub row_limit: u32,
     /// How many of them, the newest, are whole when a range is thinned.
     pub newest_whole: u32,
+    /// Pictures.
+    pub images: images::Settings,
+    /// The assistant.
+    pub assistant: assistant::Settings,
+    /// The weather service, if one is asked.
+    pub weather: Option<weather::Settings>,
+    /// Where news come from.
+    pub news: news::Settings,
+    /// The service of disaster messages, if it is asked.
+    pub disasters: Option<disasters::Settings>,
 }
 
 impl Default for Settings {
@@ -83,8 +101,25 @@ impl Default for Settings {
             hash_concurrency: 2,
             row_limit: 10_000,
             newest_whole: 1_000,
+            images: images::Settings::default(),
+            assistant: assistant::Settings::default(),
+            weather: None,
+            news: news::Settings::default(),
+            disasters: None,
         }
     }
+}
+
+/// A random number to begin with, for what only has to differ.
+fn seed(rng: &dyn Rng) -> u64 {
+    let mut bytes = [0; 8];
+    rng.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// TLS could not be set up.
+fn no_client(error: &carebot_external::ProviderError) -> Error {
+    Error::Unavailable(DbError::Configuration(format!("no client for other services: {error}")))
 }
 
 /// Everything the use cases need. Cheap to share as `Arc<Service>`.
@@ -98,8 +133,23 @@ pub struct Service {
     sessions: sessions::SessionCache,
     passwords: passwords::Passwords,
     throttle: throttle::Throttle,
+    images: images::Images,
+    assistant: Box<dyn assistant::Assistant>,
+    /// When the assistant was last asked whether it lives, and whether it did.
+    assistant_alive: tokio::sync::Mutex<Option<(tokio::time::Instant, bool)>>,
+    /// Who talks with it at the moment.
+    chatting: shares::Shares,
+    weather: Option<weather::Cells>,
+    news: news::Sources,
+    disasters: Option<disasters::Listening>,
+    /// What this server holds its leases as.
+    holder: i64,
+    /// Since when it is known to lead which job.
+    led: Mutex<HashMap<&'static str, Timestamp>>,
     /// Wakes the job that empties what was deleted.
     deleted: Notify,
+    /// Wakes the job that tidies up behind pictures.
+    discarded: Notify,
     /// Writes that nobody waits for, but that a shutdown finishes.
     background: TaskTracker,
 }
@@ -112,6 +162,10 @@ impl Service {
     pub async fn start(db: Db, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, settings: Settings) -> Result<Arc<Self>> {
         migrate::check(&db).await?;
         let ids = RowIds::lease(&db, clock.now(), &*rng).await?;
+        let chance = seed(&*rng);
+        let weather = settings.weather.as_ref().map(|settings| weather::Cells::new(settings, chance)).transpose();
+        let disasters =
+            settings.disasters.as_ref().map(|settings| disasters::Listening::new(settings, chance)).transpose();
         Ok(Arc::new(Self {
             sessions: sessions::SessionCache::new(settings.session_cache),
             passwords: passwords::Passwords::new(
@@ -120,7 +174,18 @@ impl Service {
                 Arc::clone(&rng),
             )?,
             throttle: throttle::Throttle::new(settings.throttle),
+            images: images::Images::new(&settings.images),
+            assistant_alive: tokio::sync::Mutex::default(),
+            chatting: shares::Shares::new(chats::AT_ONCE),
+            assistant: assistant::start(&settings.assistant, seed(&*rng))?,
+            weather: weather.map_err(|error| no_client(&error))?,
+            news: news::Sources::new(&settings.news, chance).map_err(|error| no_client(&error))?,
+            disasters: disasters.map_err(|error| no_client(&error))?,
+            // Half of it, so that it fits a column.
+            holder: i64::try_from(chance >> 1).unwrap_or_default(),
+            led: Mutex::default(),
             deleted: Notify::new(),
+            discarded: Notify::new(),
             background: TaskTracker::new(),
             db,
             clock,
@@ -162,6 +227,22 @@ impl Service {
         Ok(self.ids.renew(&self.db, self.now()).await?)
     }
 
+    /// Whether this server, of several, does a job at the moment; it then leads for about so long from now on. Who asks often
+    /// asks the database seldom.
+    async fn lead(&self, job: &'static str, length: Duration) -> Result<bool> {
+        const BELIEVED_MS: i64 = 10_000;
+        let now = self.now();
+        let led = || self.led.lock().unwrap_or_else(PoisonError::into_inner);
+        if led().get(job).is_some_and(|since| (0..BELIEVED_MS).contains(&now.since(*since))) {
+            return Ok(true);
+        }
+        let leads = leases::claim(&self.db, job, self.holder, now, length).await?;
+        if leads {
+            led().insert(job, now);
+        }
+        Ok(leads)
+    }
+
     /// Whether the database answers and its schema is right.
     ///
     /// # Errors
@@ -174,6 +255,9 @@ impl Service {
     pub async fn finish(&self) {
         self.background.close();
         self.background.wait().await;
+        if let Err(error) = leases::release_all(&self.db, self.holder).await {
+            tracing::warn!(%error, "the jobs could not be given to others; they are when their leases end");
+        }
         if let Err(error) = self.ids.release(&self.db).await {
             tracing::warn!(%error, "the node number could not be given back; it is free again when its lease ends");
         }

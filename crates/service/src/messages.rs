@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use carebot_database::images::Viewer;
 use carebot_database::listing::Range;
 use carebot_database::messages::{self, Mailbox};
 use carebot_database::{DbError, accounts, families, members, transact};
 use carebot_model::access::{Action, Actor, Permit};
 use carebot_model::accounts::Role;
+use carebot_model::images::Source;
 use carebot_model::messages::{Message, NewMessage, Receivable};
 use carebot_model::text::LongText;
 use carebot_model::wire::{Order, Processed};
@@ -110,6 +112,8 @@ impl Service {
             content: long("content", content)?,
             image_url: long("image_url", image_url)?,
         };
+        let picture = self.picture_named(actor, new.image_url.as_ref().map(LongText::as_str)).await?;
+        let viewers = [Viewer::Account(new.to_id), Viewer::Account(new.from_id)];
         let now = self.now();
         let id = self.next_id(now)?;
         transact!(self.db, tx => {
@@ -120,7 +124,9 @@ impl Service {
             messages::create(&mut tx, &from, id, &new, now).await.map_err(|error| match error {
                 DbError::MissingParent => Error::NotFound("Received user does not exist"),
                 other => other.into(),
-            })
+            })?;
+            self.refer(&mut tx, picture, (Source::Message, id), &viewers).await?;
+            Ok(id)
         })
     }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use carebot_database::images::Viewer;
 use carebot_database::notifications;
 use carebot_database::{DbError, transact};
 use carebot_model::access::{Action, Actor, Permit};
+use carebot_model::images::Source;
 use carebot_model::notifications::{Grade, NewNotification, Notification};
 use carebot_model::text::LongText;
 use carebot_model::wire::Processed;
@@ -40,9 +42,14 @@ impl Service {
             description: long("descriptions", description)?,
             image_url: long("image_url", image_url)?,
         };
+        let picture = self.picture_named(actor, new.image_url.as_ref().map(LongText::as_str)).await?;
         let now = self.now();
         let id = self.next_id(now)?;
-        let made = transact!(self.db, tx => { notifications::create(&mut tx, &permit, id, &new, now).await });
+        let made = transact!(self.db, tx => {
+            notifications::create(&mut tx, &permit, id, &new, now).await?;
+            self.refer(&mut tx, picture, (Source::Notification, id), &[Viewer::Family(*permit.resource())]).await?;
+            Ok::<_, DbError>(id)
+        });
         made.map_err(|error| match error {
             DbError::MissingParent => Error::Forbidden,
             other => other.into(),

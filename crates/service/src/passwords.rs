@@ -172,10 +172,19 @@ mod tests {
         let hash = passwords.hash("할머니 산책 🐕").await.expect("a hash");
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_eq!(
-            passwords.turn().await.expect("a turn").verify("할머니 산책 🐕", Some(hash.clone())).await.expect("checked"),
+            passwords
+                .turn()
+                .await
+                .expect("a turn")
+                .verify("할머니 산책 🐕", Some(hash.clone()))
+                .await
+                .expect("checked"),
             Some(Verified { outdated: false })
         );
-        assert_eq!(passwords.turn().await.expect("a turn").verify("할머니 산책", Some(hash)).await.expect("checked"), None);
+        assert_eq!(
+            passwords.turn().await.expect("a turn").verify("할머니 산책", Some(hash)).await.expect("checked"),
+            None
+        );
         assert_eq!(passwords.turn().await.expect("a turn").verify("", None).await.expect("checked"), None);
     }
 
@@ -192,11 +201,23 @@ mod tests {
         let hash = bcrypt::hash("오래된 비밀번호", 4).expect("bcrypt works").replace("$2y$", "$2b$");
         let passwords = passwords();
         assert_eq!(
-            passwords.turn().await.expect("a turn").verify("오래된 비밀번호", Some(hash.clone())).await.expect("checked"),
+            passwords
+                .turn()
+                .await
+                .expect("a turn")
+                .verify("오래된 비밀번호", Some(hash.clone()))
+                .await
+                .expect("checked"),
             Some(Verified { outdated: true })
         );
-        assert_eq!(passwords.turn().await.expect("a turn").verify("다른 비밀번호", Some(hash)).await.expect("checked"), None);
-        assert_eq!(passwords.turn().await.expect("a turn").verify("x", Some("$2b$broken".into())).await.expect("checked"), None);
+        assert_eq!(
+            passwords.turn().await.expect("a turn").verify("다른 비밀번호", Some(hash)).await.expect("checked"),
+            None
+        );
+        assert_eq!(
+            passwords.turn().await.expect("a turn").verify("x", Some("$2b$broken".into())).await.expect("checked"),
+            None
+        );
     }
 
     #[test]

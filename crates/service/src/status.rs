@@ -2,16 +2,31 @@
 
 use std::sync::Arc;
 
+use carebot_database::images::Viewer;
 use carebot_database::listing::Range;
 use carebot_database::status::{self, NewReport};
 use carebot_database::{DbError, transact};
 use carebot_model::Timestamp;
 use carebot_model::access::{Action, Actor};
-use carebot_model::status::{Report, StatusKind};
+use carebot_model::images::Source;
+use carebot_model::status::{FieldValue, Mental, MentalReport, Report, StatusKind};
 use carebot_model::wire::Order;
 
+use crate::assistant::Of;
 use crate::pages::{Bounds, Extent, Pages, Step};
 use crate::{Error, Result, Service};
+
+/// When too little was said to judge how somebody speaks and thinks.
+pub const TOO_LITTLE: &str = "No conversation found";
+
+/// Where a report says that its picture is; only some kinds can have one.
+fn image_url<K: StatusKind>(fields: &K) -> Option<String> {
+    let place = K::COLUMNS.iter().position(|column| *column == "image_url")?;
+    match fields.values().swap_remove(place) {
+        FieldValue::Text(url) => url,
+        _ => None,
+    }
+}
 
 impl Service {
     /// Stores a report; comes back when it is durable.
@@ -22,8 +37,19 @@ impl Service {
         let permit = self.family(actor, family, Action::StatusReport).await?;
         self.note_robot(actor).await?;
         let now = self.now();
+        let picture = self.picture_named(actor, image_url(&fields).as_deref()).await?;
         let report = NewReport { id: self.next_id(now)?, reported_at: now, received_at: now, source_key: None, fields };
-        match status::append(&self.db, &permit, &report).await {
+        let stored = if picture.is_some() {
+            let viewers = [Viewer::Family(*permit.resource())];
+            transact!(self.db, tx => {
+                let id = status::create(&mut tx, &permit, &report).await?;
+                self.refer(&mut tx, picture, (Source::Report, id), &viewers).await?;
+                Ok::<_, DbError>(id)
+            })
+        } else {
+            status::append(&self.db, &permit, &report).await
+        };
+        match stored {
             Ok(_) => Ok(()),
             // The family went away between the permit and the row.
             Err(DbError::MissingParent) => Err(Error::Forbidden),
@@ -101,41 +127,56 @@ impl Service {
         if existed { Ok(()) } else { Err(Error::NotFound(K::TEXTS.none)) }
     }
 
-    /// Computes a mental status or report from the conversations. There is no assistant to ask yet.
+    /// Judges the mood of today from what the elder said, and stores it.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::Failed`] always.
-    pub async fn compute_mental<K: StatusKind>(&self, actor: &Actor, family: &str) -> Result<serde_json::Value> {
-        self.family(actor, family, Action::MentalCreate).await?;
-        Err(Error::Failed(K::TEXTS.not_created))
+    /// [`Error::Forbidden`]; [`Error::NothingFrom`] if too little was said; [`Error::Failed`] without an assistant.
+    pub async fn compute_mood(&self, actor: &Actor, family: &str) -> Result<serde_json::Value> {
+        let permit = self.family(actor, family, Action::MentalCreate).await?;
+        let judged = self.assistant.mood(Of { service: self, permit: &permit }).await;
+        judged.map_err(|trouble| trouble.refusal(Mental::TEXTS.not_created, Some(Mental::TEXTS.none)))
     }
 
-    /// What the conversations were about. There is no assistant to ask yet.
+    /// Sums up the mood over a period, and stores it.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::Failed`] always.
+    /// [`Error::Forbidden`]; [`Error::Failed`] without an assistant.
+    pub async fn compute_mood_report(
+        &self,
+        actor: &Actor,
+        family: &str,
+        (start, end): (Timestamp, Option<Timestamp>),
+    ) -> Result<serde_json::Value> {
+        let permit = self.family(actor, family, Action::MentalCreate).await?;
+        let period = (start, end.unwrap_or_else(|| self.now()));
+        let summed_up = self.assistant.mood_report(Of { service: self, permit: &permit }, period).await;
+        let texts = MentalReport::TEXTS;
+        summed_up.map_err(|trouble| trouble.refusal(texts.not_created, Some(texts.none)))
+    }
+
+    /// What today's conversation is about.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::Failed`] without an assistant.
     pub async fn keywords(&self, actor: &Actor, family: &str) -> Result<serde_json::Value> {
-        self.family(actor, family, Action::ConversationRead).await?;
-        Err(Error::Failed("Failed to create conversation keywords"))
+        let permit = self.family(actor, family, Action::ConversationRead).await?;
+        let found = self.assistant.keywords(Of { service: self, permit: &permit }).await;
+        found.map_err(|trouble| trouble.refusal("Failed to create conversation keywords", None))
     }
 
-    /// How the elder speaks and thinks. There is no assistant to ask yet.
+    /// How the elder speaks and thinks; without a start, of the last days.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::Failed`] always.
-    pub async fn psychology(&self, actor: &Actor, family: &str) -> Result<serde_json::Value> {
-        self.family(actor, family, Action::ConversationRead).await?;
-        Err(Error::Failed("Failed to create psychology report"))
-    }
-
-    /// Talks with the assistant. There is none yet.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`]; [`Error::Failed`] always.
-    pub async fn chat(&self, actor: &Actor, user: &str) -> Result<serde_json::Value> {
-        match self.account(actor, user, Action::Chat).await {
-            Ok(_) | Err(Error::NotFound(_)) => Err(Error::Failed("Failed to send chat")),
-            Err(error) => Err(error),
-        }
+    /// [`Error::Forbidden`]; [`Error::NothingFrom`] if too little was said; [`Error::Failed`] without an assistant.
+    pub async fn psychology(
+        &self,
+        actor: &Actor,
+        family: &str,
+        (start, end): (Option<Timestamp>, Option<Timestamp>),
+    ) -> Result<serde_json::Value> {
+        let permit = self.family(actor, family, Action::ConversationRead).await?;
+        let period = start.map(|start| (start, end.unwrap_or_else(|| self.now())));
+        let judged = self.assistant.psychology(Of { service: self, permit: &permit }, period).await;
+        judged.map_err(|trouble| trouble.refusal("Failed to create psychology report", Some(TOO_LITTLE)))
     }
 }

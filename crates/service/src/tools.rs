@@ -1,55 +1,19 @@
-//! News, weather, the robot's switches and the album.
+//! The robot's switches and the album.
 
+use carebot_database::images::Viewer;
 use carebot_database::{DbError, params, tools, transact};
+use carebot_model::RowId;
 use carebot_model::access::{Action, Actor};
 use carebot_model::backgrounds::{Background, Uploader};
-use carebot_model::news::DailyNews;
+use carebot_model::images::Source;
 use carebot_model::settings::{Settings, SettingsChange};
 use carebot_model::text::LongText;
-use carebot_model::{Date, RowId};
 
-use crate::access::general;
 use crate::{Error, Result, Service};
 
 const NO_BACKGROUND: Error = Error::NotFound("Background not found");
 
 impl Service {
-    /// Whether the caller may read the news.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`].
-    pub fn may_read_news(&self, actor: &Actor) -> Result<()> {
-        general(actor, Action::NewsRead).map(drop)
-    }
-
-    /// The news of a day.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`].
-    pub async fn news(&self, actor: &Actor, day: Date) -> Result<DailyNews> {
-        self.may_read_news(actor)?;
-        Ok(tools::news(&mut self.db.read(), day).await?)
-    }
-
-    /// The weather at an account's address. There is no provider to ask yet.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`]; [`Error::Failed`] always.
-    pub async fn weather(&self, actor: &Actor, user: &str) -> Result<serde_json::Value> {
-        match self.account(actor, user, Action::WeatherRead).await {
-            Ok(_) | Err(Error::NotFound(_)) => Err(Error::Failed("Failed to retrieve weather")),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether the assistant lives. There is none yet.
-    ///
-    /// # Errors
-    /// [`Error::Teapot`] always.
-    pub fn check_assistant(&self) -> Result<()> {
-        Err(Error::Teapot)
-    }
-
     /// A family's switches; the defaults if there are none.
     ///
     /// # Errors
@@ -89,14 +53,18 @@ impl Service {
         let permit = self.family(actor, family, Action::BackgroundAdd).await?;
         let uploader = actor.account().ok_or(Error::Forbidden)?;
         let image_url = image_url.map(|url| LongText::parse(url).ok_or(Error::TooLong("image_url"))).transpose()?;
+        let picture = self.picture_named(actor, image_url.as_ref().map(LongText::as_str)).await?;
         let now = self.now();
         let id = self.next_id(now)?;
-        transact!(self.db, tx => { tools::add_background(&mut tx, &permit, id, uploader, image_url.as_ref(), now).await }).map_err(
-            |error| match error {
-                DbError::MissingParent => Error::Forbidden,
-                other => other.into(),
-            },
-        )
+        transact!(self.db, tx => {
+            let added = tools::add_background(&mut tx, &permit, id, uploader, image_url.as_ref(), now).await?;
+            self.refer(&mut tx, picture, (Source::Background, id), &[Viewer::Family(*permit.resource())]).await?;
+            Ok::<_, DbError>(added)
+        })
+        .map_err(|error| match error {
+            DbError::MissingParent => Error::Forbidden,
+            other => other.into(),
+        })
     }
 
     /// A family's album.

@@ -4,6 +4,7 @@
 //! * [`database`]: [`TestDb`], and [`both_engines!`](crate::both_engines), which runs a test on both engines.
 //! * [`fixtures`]: accounts, families and reports, made in a line.
 //! * [`mariadb`]: a private MariaDB server.
+//! * [`provider`]: a server that plays somebody else's service.
 #![deny(missing_docs)]
 
 #[cfg(feature = "app")]
@@ -11,5 +12,6 @@ pub mod app;
 pub mod database;
 pub mod fixtures;
 pub mod mariadb;
+pub mod provider;
 
 pub use database::{Engine, SeededRng, TestDb};

@@ -53,8 +53,8 @@ pub fn run(common: &Common, flags: &Flags) -> Result {
 
 fn check(common: &Common) -> Result {
     let config = common.load(Vec::new())?;
-    for name in config.reserved_variables() {
-        output::note(&format!("{name} is known and has no effect yet"));
+    if let Some(warning) = config.images_warning() {
+        output::note(warning);
     }
     output::line(&format!("The configuration is right ({} mode).", config.mode().as_str()));
     Ok(())

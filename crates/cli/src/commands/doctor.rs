@@ -101,9 +101,11 @@ fn clock(report: &mut Report) {
 
 fn configuration(config: &Config, report: &mut Report) {
     report.ok(&format!("configuration: {} mode, listens on {}", config.mode().as_str(), config.server.listen));
-    if !config.reserved_variables().is_empty() {
-        let names = config.reserved_variables().join(", ");
-        report.warn(&format!("set, but without effect yet: {names}"), "Nothing has to be done.");
+    if config.images_warning().is_some() {
+        report.warn(
+            "addresses of uploaded pictures are paths alone, which pages at another host can not show",
+            "Set server.public_url (or images.public_url) to the address people reach this server under.",
+        );
     }
     let is_open = !config.server.listen.ip().is_loopback();
     if config.mode() == Mode::Development && is_open {

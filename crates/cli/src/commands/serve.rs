@@ -72,9 +72,6 @@ impl Flags {
 pub fn run(common: &Common, flags: &Flags) -> Result {
     let config = common.load(flags.settings())?;
     logging::for_server(&config, common.verbose);
-    if !config.reserved_variables().is_empty() {
-        tracing::warn!(variables = config.reserved_variables().join(", "), "these variables have no effect yet");
-    }
     let runtime = setup::runtime(config.server.worker_threads(setup::cores()))?;
     runtime.block_on(async {
         let stop = signals::stop()?;
@@ -132,7 +129,11 @@ impl Running {
         }
         let tls = certificate.is_some();
         let connections = tokio::spawn(listen::serve(listener, edge, certificate, stop.clone()));
-        tracing::info!(%address, tls, database = %config.database.url, mode = config.mode().as_str(), "carebot serves");
+        let assistant = config.assistant.provider.as_str();
+        tracing::info!(%address, tls, database = %config.database.url, mode = config.mode().as_str(), assistant, "carebot serves");
+        if let Some(warning) = config.images_warning() {
+            tracing::info!("{warning}");
+        }
         if config.is_http_for_robots_only() {
             tracing::info!(
                 "browsers keep their session over https only; for a trial on plain http add --set mode=development"

@@ -92,13 +92,12 @@ impl Loader {
         // Where a higher layer names the database, leftovers of the original are not worth an error.
         let named_above =
             self.environment.has("CAREBOT_DATABASE__URL") || self.flags.iter().any(|(key, _)| key == "database.url");
-        let reserved = original::read(&self.environment, !named_above, reader);
+        original::read(&self.environment, !named_above, reader);
         self.environment.read(reader);
         for (key, value) in self.flags {
             reader.set(&key, Raw::Text(value), Source::Flag);
         }
         let mut config = Config::read(reader);
-        config.reserved = reserved;
         config.sources = reader.sources();
         reader.together(config.check());
         match reader.problems() {

@@ -22,21 +22,26 @@
 //! A file like the others, and one line in the list below.
 
 mod accounts;
+mod assistant;
 mod cors;
 mod database;
+mod disasters;
 mod environment;
 mod families;
 mod file;
 mod general;
+mod images;
 mod load;
 mod log;
 mod metrics;
 mod network;
+mod news;
 mod original;
 mod print;
 mod problem;
 mod reader;
 mod reference;
+mod secret;
 mod server;
 mod sessions;
 mod setting;
@@ -44,6 +49,7 @@ mod status;
 mod throttle;
 mod tls;
 mod value;
+mod weather;
 
 #[cfg(test)]
 mod tests;
@@ -51,13 +57,17 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use accounts::Accounts;
+pub use assistant::Assistant;
 pub use cors::Cors;
 pub use database::Database;
+pub use disasters::Disasters;
 pub use families::{Families, Join};
 pub use general::{General, Mode};
+pub use images::Images;
 pub use load::Loader;
 pub use log::{Log, LogFormat};
 pub use metrics::Metrics;
+pub use news::News;
 pub use problem::{ConfigError, Problem, Source};
 pub use reference::reference_markdown;
 pub use server::Server;
@@ -65,6 +75,7 @@ pub use sessions::{SameSite, Sessions};
 pub use status::Status;
 pub use throttle::Throttle;
 pub use tls::Tls;
+pub use weather::Weather;
 
 use reader::Reader;
 use setting::{Section, Setting};
@@ -78,8 +89,6 @@ macro_rules! sections {
             $( $(#[doc = $doc])+ pub $field: $Section, )+
             /// Where every value that is not a default came from, by dotted name.
             sources: BTreeMap<String, Source>,
-            /// Which variables of the original are set and have no effect yet.
-            reserved: Vec<&'static str>,
         }
 
         impl Config {
@@ -87,7 +96,6 @@ macro_rules! sections {
                 Self {
                     $( $field: Section::read(reader), )+
                     sources: BTreeMap::new(),
-                    reserved: Vec::new(),
                 }
             }
 
@@ -136,6 +144,16 @@ sections! {
     cors: Cors,
     /// Bounds of long reports.
     status: Status,
+    /// Pictures that people upload.
+    images: Images,
+    /// Who talks with the elder.
+    assistant: Assistant,
+    /// The weather.
+    weather: Weather,
+    /// News.
+    news: News,
+    /// Disaster messages.
+    disasters: Disasters,
     /// Messages of the program.
     log: Log,
 }
@@ -154,11 +172,6 @@ impl Config {
     /// Where the value of a setting, given by its dotted name, came from.
     pub fn source(&self, key: &str) -> &Source {
         self.sources.get(key).unwrap_or(&Source::Default)
-    }
-
-    /// Variables of the original system that are set and have no effect yet; for a line in the log.
-    pub fn reserved_variables(&self) -> &[&'static str] {
-        &self.reserved
     }
 
     /// Whether the documentation page is served: as set, or in development only.
@@ -224,6 +237,24 @@ impl Config {
                 "browsers drop a cookie with SameSite=None that is not Secure; use `lax`, or set cookie_secure to true",
             );
         }
+        let bucket = self.images.is_in_bucket();
+        if self.images.s3_access_key.is_some() != self.images.s3_secret_key.is_some() {
+            together(&["images.s3_access_key", "images.s3_secret_key"], "set both or neither");
+        }
+        if self.images.s3_endpoint.as_ref().is_some_and(|url| url.as_str().starts_with("http:"))
+            && !self.images.s3_allow_http
+        {
+            together(
+                &["images.s3_endpoint", "images.s3_allow_http"],
+                "over plain http everybody on the way can read pictures; use https, or set s3_allow_http to true",
+            );
+        }
+        if !bucket && (self.images.s3_endpoint.is_some() || self.images.s3_access_key.is_some()) {
+            together(
+                &["images.storage", "images.s3_endpoint"],
+                "S3 without a bucket does nothing; set storage to `s3://bucket/prefix`",
+            );
+        }
         if self.status.newest_whole > self.status.row_limit {
             together(
                 &["status.newest_whole", "status.row_limit"],
@@ -234,6 +265,12 @@ impl Config {
             together(
                 &["metrics.listen", "server.listen"],
                 "two services can not share an address; give metrics another one, or `off`",
+            );
+        }
+        if self.assistant.provider == assistant::Provider::Off && self.assistant.key.is_some() {
+            together(
+                &["assistant.key", "assistant.provider"],
+                "a key without a provider does nothing; set provider to openai",
             );
         }
         problems

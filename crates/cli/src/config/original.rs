@@ -9,26 +9,19 @@ use super::reader::Reader;
 use super::value::{Raw, Value};
 
 /// Variables that are settings of ours under another name, in the same unit.
-pub const RENAMED: [(&str, &str); 4] = [
+pub const RENAMED: [(&str, &str); 12] = [
+    ("IMAGE_URL", "images.public_url"),
+    ("IMAGE_STORAGE", "images.storage"),
+    ("MAX_IMAGE_SIZE", "images.max_mb"),
+    ("CACHE_DURATION", "images.cache_seconds"),
+    ("EXTERNAL_TIMEOUT", "assistant.timeout_seconds"),
     ("SESSION_EXPIRE_TIME", "sessions.idle_seconds"),
     ("EXTENDED_SESSION_EXPIRE_TIME", "sessions.main_idle_seconds"),
     ("REMEMBER_EXPIRE_TIME", "sessions.remembered_idle_seconds"),
     ("SESSION_CLEANUP_INTERVAL", "sessions.cleanup_seconds"),
-];
-
-/// Variables of parts that are not built yet: known and without effect.
-pub const RESERVED: [&str; 11] = [
-    "AI_HOST",
-    "AI_PORT",
-    "EXTERNAL_TIMEOUT",
-    "IMAGE_URL",
-    "IMAGE_STORAGE",
-    "MAX_IMAGE_SIZE",
-    "CACHE_DURATION",
-    "WEATHER_API_KEY",
-    "DISASTER_API_KEY",
-    "NEWS_API_KEY",
-    "OPENAI_API_KEY",
+    ("WEATHER_API_KEY", "weather.key"),
+    ("NEWS_API_KEY", "news.newsdata_key"),
+    ("DISASTER_API_KEY", "disasters.key"),
 ];
 
 /// The port of MariaDB, when `DB_PORT` is not set.
@@ -52,18 +45,17 @@ fn wrong(reader: &mut Reader, name: &str, message: &str) {
 }
 
 /// Lays the original's variables over the file. `database` tells whether the `DB_` ones are looked at.
-/// Answers which of the [`RESERVED`] ones are set.
-pub fn read(environment: &Environment, database: bool, reader: &mut Reader) -> Vec<&'static str> {
+pub fn read(environment: &Environment, database: bool, reader: &mut Reader) {
     for (name, key) in RENAMED {
         if let Some(text) = text(environment, name, reader) {
             reader.set(key, Raw::Text(text), Source::Environment(name.to_owned()));
         }
     }
     read_mode(environment, reader);
+    read_assistant(environment, reader);
     if database {
         read_database(environment, reader);
     }
-    RESERVED.into_iter().filter(|name| text(environment, name, reader).is_some()).collect()
 }
 
 /// `IS_DEV` and `IS_DEPLOY`. Only a true one says something; a deployed development server is a server on the open
@@ -85,6 +77,28 @@ fn read_mode(environment: &Environment, reader: &mut Reader) {
         reader.set("sessions.cookie_domain", Raw::Text(DEPLOYED_COOKIE_DOMAIN.to_owned()), source);
     } else if development {
         reader.set("mode", Raw::Text("development".to_owned()), Source::Environment("IS_DEV".to_owned()));
+    }
+}
+
+/// `AI_HOST` (with its scheme) and `AI_PORT` name the existing AI server, which then goes on doing what it did; the host
+/// counts only in a deployment, as before. Without them an `OPENAI_API_KEY` does it here.
+fn read_assistant(environment: &Environment, reader: &mut Reader) {
+    let deployed = text(environment, "IS_DEPLOY", reader).is_some_and(|text| bool::parse(&Raw::Text(text)) == Ok(true));
+    let host = text(environment, "AI_HOST", reader).filter(|_| deployed);
+    let port = text(environment, "AI_PORT", reader);
+    let key = text(environment, "OPENAI_API_KEY", reader);
+    if host.is_some() || port.is_some() {
+        let name = if host.is_some() { "AI_HOST" } else { "AI_PORT" };
+        let host = host.unwrap_or_else(|| "http://localhost".to_owned());
+        let scheme = if host.contains("://") { "" } else { "http://" };
+        let url = port.map_or_else(|| host.clone(), |port| format!("{}:{}", host.trim_end_matches('/'), port.trim()));
+        let source = Source::Environment(name.to_owned());
+        reader.set("assistant.provider", Raw::Text("remote".to_owned()), source.clone());
+        reader.set("assistant.url", Raw::Text(format!("{scheme}{url}")), source);
+    } else if let Some(key) = key {
+        let source = Source::Environment("OPENAI_API_KEY".to_owned());
+        reader.set("assistant.provider", Raw::Text("openai".to_owned()), source.clone());
+        reader.set("assistant.key", Raw::Text(key), source);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::environment::NOT_SETTINGS;
-use super::original::{RENAMED, RESERVED};
+use super::original::RENAMED;
 use super::setting::Setting;
 use super::{all_sections, all_settings};
 
@@ -93,10 +93,11 @@ fn original_markdown() -> String {
         let _ = writeln!(text, "| `{variable}` | `{key}` |");
     }
     text += "| `IS_DEPLOY` | 1 or true: `mode = \"release\"` and `sessions.cookie_domain = \".itdice.net\"`; 0 or false leaves the mode alone |\n\
-        | `IS_DEV` | 1 or true: `mode = \"development\"`, unless `IS_DEPLOY` is true; 0 or false leaves the mode alone |\n\n";
+        | `IS_DEV` | 1 or true: `mode = \"development\"`, unless `IS_DEPLOY` is true; 0 or false leaves the mode alone |\n\
+        | `AI_HOST`, `AI_PORT` | `assistant.provider = \"remote\"` and `assistant.url`; the host counts with `IS_DEPLOY` only, else it is localhost |\n\
+        | `OPENAI_API_KEY` | `assistant.key` and `assistant.provider = \"openai\"`, unless one of the two above is set |\n\n";
     text += "The web origins that were built into the original are not: name those in use in `cors.origins`.\n\n";
     let code = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let _ = writeln!(text, "Reserved, that is known and without effect yet: {}.\n", code(&RESERVED));
     let _ = writeln!(
         text,
         "Variables that begin with {} are no settings; they steer the project's own tests.",

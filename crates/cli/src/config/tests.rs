@@ -40,7 +40,6 @@ fn nothing_has_to_be_configured() {
         (1_800, 259_200, 2_592_000)
     );
     assert!(config.check().is_empty());
-    assert!(config.reserved_variables().is_empty());
 }
 
 #[test]
@@ -236,6 +235,33 @@ fn what_is_wrong_with_the_originals_variables_is_said() {
 }
 
 #[test]
+fn the_originals_assistant_goes_on_doing_what_it_did() {
+    let url = |config: &Config| match config.assistant.for_service().expect("the prompt is built in").provider {
+        carebot_service::assistant::Provider::Remote(url, _) => url,
+        other => panic!("{other:?}"),
+    };
+    let deployed = [("IS_DEPLOY", "1"), ("AI_HOST", "https://ai.example.org"), ("AI_PORT", "8443")];
+    assert_eq!(url(&load("", &deployed, &[]).expect("right")), "https://ai.example.org:8443");
+    // The host counted in a deployment only.
+    let local = [("AI_HOST", "https://ai.example.org"), ("AI_PORT", "8001"), ("EXTERNAL_TIMEOUT", "7")];
+    let local = load("", &local, &[]).expect("right");
+    assert_eq!((url(&local).as_str(), local.assistant.timeout_seconds), ("http://localhost:8001", 7));
+
+    let key = load("", &[("OPENAI_API_KEY", "geheim")], &[]).expect("right");
+    let settings = key.assistant.for_service().expect("the prompt is built in");
+    let carebot_service::assistant::Provider::OpenAi(openai) = &settings.provider else { panic!("{settings:?}") };
+    assert_eq!(openai.base_url, "https://api.openai.com/v1");
+    assert!(!format!("{key:?} {settings:?}").contains("geheim"));
+    // The AI server that is there wins over a key that it may have used itself.
+    let both = [("OPENAI_API_KEY", "geheim"), ("AI_PORT", "8001")];
+    assert_eq!(url(&load("", &both, &[]).expect("right")), "http://localhost:8001");
+    assert!(problem("[assistant]\nkey = \"geheim\"", &[], &[]).contains("a key without a provider does nothing"));
+    assert!(
+        load("[assistant]\nprompt_file = \"/no/such/file\"", &[], &[]).expect("right").assistant.for_service().is_err()
+    );
+}
+
+#[test]
 fn the_originals_other_variables_still_work() {
     let config = load(
         "",
@@ -256,7 +282,6 @@ fn the_originals_other_variables_still_work() {
         (sessions.idle_seconds, sessions.main_idle_seconds, sessions.remembered_idle_seconds, sessions.cleanup_seconds),
         (11, 12, 13, 14)
     );
-    assert_eq!(config.reserved_variables(), ["AI_HOST", "OPENAI_API_KEY"]);
     assert!(!format!("{config:?}").contains("geheim"));
 }
 
@@ -521,4 +546,64 @@ fn every_setting_is_explained_and_in_the_reference_document() {
         "docs/configuration.md is not what the settings say; look at the change and accept it with\n  \
          CAREBOT_ACCEPT=1 cargo test -p carebot-cli reference"
     );
+}
+
+#[test]
+fn services_outside_are_off_until_they_have_a_key_or_an_address() {
+    let bare = load("", &[], &[]).expect("defaults");
+    assert!(bare.weather.for_service().is_none() && bare.disasters.for_service().is_none());
+    let news = bare.news.for_service();
+    assert!(news.feeds.is_empty() && news.newsdata.is_none() && news.keep_days == 30);
+
+    let file = r#"
+        [weather]
+        key = "ab%2Bc%3D"
+        url = "http://127.0.0.1:1/kma/"
+        longest_age_hours = 3
+        [disasters]
+        key = "hidden"
+        interval_seconds = 300
+        [news]
+        health = ["https://a.example/rss", "https://b.example/atom"]
+        newsdata_key = "hidden"
+        newsdata_pages = 2
+    "#;
+    let config = load(file, &[], &[]).expect("a right file");
+    let weather = config.weather.for_service().expect("it is on");
+    assert_eq!(
+        (weather.provider.base_url.as_str(), weather.provider.key.0.as_str()),
+        ("http://127.0.0.1:1/kma", "ab%2Bc%3D")
+    );
+    assert_eq!(weather.longest_age.as_secs(), 3 * 3_600);
+    let disasters = config.disasters.for_service().expect("it is on");
+    assert_eq!((disasters.interval.as_secs(), disasters.provider.url.ends_with("/DSSP-IF-00247")), (300, true));
+    let news = config.news.for_service();
+    let feeds: Vec<_> = news.feeds.iter().map(|(category, url)| (category.name(), url.as_str())).collect();
+    assert_eq!(feeds, [("health", "https://a.example/rss"), ("health", "https://b.example/atom")]);
+    assert_eq!(news.newsdata.map(|newsdata| newsdata.pages), Some(2));
+    let shown = format!("{config:?} {:?}", config.written());
+    assert!(!shown.contains("hidden") && !shown.contains("ab%2B"), "{shown}");
+}
+
+#[test]
+fn the_originals_keys_of_services_outside_still_work() {
+    let variables = [
+        ("WEATHER_API_KEY", "one"),
+        ("NEWS_API_KEY", "two"),
+        ("DISASTER_API_KEY", "three"),
+        ("CAREBOT_NEWS__SPORTS", "https://a.example/1,https://a.example/2"),
+    ];
+    let config = load("", &variables, &[]).expect("a right environment");
+    assert_eq!(config.weather.for_service().map(|weather| weather.provider.key.0).as_deref(), Some("one"));
+    let news = config.news.for_service();
+    assert_eq!((news.newsdata.map(|newsdata| newsdata.key.0).as_deref(), news.feeds.len()), (Some("two"), 2));
+    assert_eq!(config.disasters.for_service().map(|disasters| disasters.provider.key.0).as_deref(), Some("three"));
+}
+
+#[test]
+fn what_is_no_address_of_a_feed_is_said() {
+    for wrong in ["a.example/rss", "file:///etc/passwd", "javascript:alert(1)"] {
+        let file = format!("[news]\nhealth = [\"{wrong}\"]\n");
+        assert!(problem(&file, &[], &[]).contains("the address of a feed"), "{wrong}");
+    }
 }

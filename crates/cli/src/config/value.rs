@@ -143,6 +143,21 @@ impl Value for SocketAddr {
     }
 }
 
+impl Value for String {
+    fn expected() -> String {
+        "a text".to_owned()
+    }
+
+    fn parse(raw: &Raw) -> Result<Self, Rejected> {
+        let text = raw.text()?;
+        if text.is_empty() { Err(Rejected::default()) } else { Ok(text.to_owned()) }
+    }
+
+    fn to_toml(&self) -> Option<String> {
+        Some(quoted(self))
+    }
+}
+
 impl Value for PathBuf {
     fn expected() -> String {
         "a path".to_owned()

@@ -7,7 +7,7 @@ use crate::support::Place;
 #[test]
 fn every_command_has_help_with_an_example() {
     let place = Place::new();
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 23] = [
         &["demo"],
         &["serve"],
         &["migrate"],
@@ -25,6 +25,10 @@ fn every_command_has_help_with_an_example() {
         &["config", "check"],
         &["config", "print"],
         &["config", "reference"],
+        &["import"],
+        &["backup"],
+        &["restore"],
+        &["export"],
         &["openapi"],
         &[],
     ];

@@ -15,6 +15,8 @@ fn a_healthy_installation_is_found_so_on_both_engines() {
             &server.url,
             "--set",
             "sessions.cookie_secure=false",
+            "--set",
+            "server.public_url=http://care.example.org",
         ]);
         let told = told.succeeded();
         for part in ["answers", "schema: up to date", "is ready for requests", "warnings 0, failed 0"] {

@@ -3,9 +3,11 @@
 mod support;
 
 mod accounts;
+mod backup;
 mod configuration;
 mod demo;
 mod doctor;
+mod import;
 mod migrate;
 mod replay;
 mod serve;

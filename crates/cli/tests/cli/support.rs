@@ -330,6 +330,35 @@ impl Browser {
         self.send(self.http.post(format!("{}/{path}", self.url)).json(body)).expect("the server answers")
     }
 
+    /// Signed in as another browser is.
+    pub fn with_cookie_of(mut self, other: &Self) -> Self {
+        self.cookie.clone_from(&other.cookie);
+        self
+    }
+
+    /// Uploads a file; the status and the body.
+    #[track_caller]
+    pub fn upload(&self, path: &str, name: &str, content: &[u8]) -> (u16, Value) {
+        let head = format!("--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
+        let body = [head.as_bytes(), content, b"\r\n--edge--\r\n"].concat();
+        let request = self.http.post(format!("{}/{path}", self.url));
+        self.send(request.header("content-type", "multipart/form-data; boundary=edge").body(body))
+            .expect("the server answers")
+    }
+
+    /// Reads what is no JSON; the status and the bytes.
+    #[track_caller]
+    pub fn bytes(&self, path: &str) -> (u16, Vec<u8>) {
+        let mut request = self.http.get(format!("{}/{path}", self.url));
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        self.runtime.block_on(async {
+            let response = request.send().await.expect("the server answers");
+            (response.status().as_u16(), response.bytes().await.expect("a body").to_vec())
+        })
+    }
+
     /// Signs in; the account, or the status of the refusal.
     #[track_caller]
     pub fn sign_in(&mut self, email: &str, password: &str) -> Result<Value, u16> {

@@ -17,6 +17,7 @@ mod dialect;
 mod mariadb;
 mod sqlite;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,6 +154,23 @@ impl Db {
         }
     }
 
+    /// Everything as it is at this moment, for reading it out while others go on writing. On SQLite that is a copy, made at
+    /// `copy` and left there for the caller to delete; MariaDB needs none.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`] if there is no room for the copy, or no connection.
+    pub async fn snapshot(&self, copy: &Path) -> Result<Snapshot> {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => {
+                sqlite.copy_to(copy).await?;
+                let url = DbUrl::Sqlite { path: copy.to_owned() };
+                let db = Self::open(&url, &Options { sqlite_readers: 1, ..Options::default() }).await?;
+                Ok(Snapshot { tx: db.read(), copy: Some(db) })
+            }
+            Engine::MariaDb(mariadb) => Ok(Snapshot { tx: Tx::mariadb_snapshot(mariadb.pool()).await?, copy: None }),
+        }
+    }
+
     /// Runs a transaction of one statement, and says how many rows it met.
     ///
     /// # Errors
@@ -186,6 +204,23 @@ impl Db {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
             Engine::MariaDb(mariadb) => mariadb.close().await,
+        }
+    }
+}
+
+/// A database as it was at one moment.
+pub struct Snapshot {
+    /// Reads it.
+    pub tx: Tx,
+    copy: Option<Db>,
+}
+
+impl Snapshot {
+    /// Lets go of it.
+    pub async fn close(self) {
+        self.tx.rollback().await;
+        if let Some(copy) = self.copy {
+            copy.close().await;
         }
     }
 }

@@ -5,6 +5,7 @@ use carebot_model::{AccountId, Date, FamilyId, MemberId, RowId, Timestamp};
 
 use crate::Result;
 use crate::connector::error::DbError;
+use crate::connector::value::Value;
 
 enum Inner<'a> {
     Sqlite(&'a rusqlite::Row<'a>),
@@ -97,6 +98,20 @@ impl<'a> Row<'a> {
         })
     }
 
+    /// The value of a column whatever it is; bytes that are no text only if `is_bytes`.
+    ///
+    /// # Errors
+    /// [`DbError::BadValue`] with the column's name if it holds something that this connector never stores.
+    pub fn value(&self, index: usize, is_bytes: bool) -> Result<Value> {
+        match self.cell(index) {
+            Cell::Null => Ok(Value::Null),
+            Cell::Int(value) => Ok(Value::Int(value)),
+            Cell::Real(value) => Ok(Value::Real(value)),
+            Cell::Bytes(bytes) if is_bytes => Ok(Value::Blob(bytes.to_vec())),
+            Cell::Bytes(_) | Cell::Other => self.get(index).map(Value::Text),
+        }
+    }
+
     fn column(&self, index: usize) -> String {
         let name = match self.inner {
             Inner::Sqlite(row) => row.as_ref().column_name(index).ok().map(str::to_owned),
@@ -120,6 +135,16 @@ impl FromCell for i64 {
     }
 }
 impl FromCell for i32 {
+    fn from_cell(cell: Cell<'_>) -> Option<Self> {
+        i64::from_cell(cell)?.try_into().ok()
+    }
+}
+impl FromCell for u32 {
+    fn from_cell(cell: Cell<'_>) -> Option<Self> {
+        i64::from_cell(cell)?.try_into().ok()
+    }
+}
+impl FromCell for u64 {
     fn from_cell(cell: Cell<'_>) -> Option<Self> {
         i64::from_cell(cell)?.try_into().ok()
     }
@@ -158,6 +183,14 @@ impl FromCell for Vec<u8> {
         }
     }
 }
+impl<const N: usize> FromCell for [u8; N] {
+    fn from_cell(cell: Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Bytes(bytes) => bytes.try_into().ok(),
+            _ => None,
+        }
+    }
+}
 impl FromCell for Timestamp {
     fn from_cell(cell: Cell<'_>) -> Option<Self> {
         i64::from_cell(cell).map(Self::from_millis)
@@ -192,6 +225,7 @@ from_text!(
     carebot_model::authentication::SessionKind: carebot_model::authentication::SessionKind::parse,
     carebot_model::notifications::Grade: carebot_model::notifications::Grade::parse,
     carebot_model::news::Category: carebot_model::news::Category::parse,
+    carebot_model::images::Format: carebot_model::images::Format::parse,
 );
 
 impl<T: FromCell> FromCell for Option<T> {

@@ -53,6 +53,10 @@ impl Tx {
         Ok(Self { inner: Inner::MariaDbWrite(lease) })
     }
 
+    pub(crate) async fn mariadb_snapshot(pool: Arc<Pool>) -> Result<Self> {
+        Ok(Self { inner: Inner::MariaDbWrite(pool.fresh().await?.begin_snapshot().await?) })
+    }
+
     /// Whether this runs on SQLite, for the few words the engines do not share.
     pub(crate) const fn is_sqlite(&self) -> bool {
         matches!(self.inner, Inner::SqliteRead(_) | Inner::SqliteWrite(_))

@@ -109,7 +109,9 @@ from_name!(
     carebot_model::members::Position: name,
     carebot_model::authentication::SessionKind: name,
     carebot_model::notifications::Grade: name,
-    carebot_model::news::Category: name
+    carebot_model::news::Category: name,
+    carebot_model::images::Format: name,
+    carebot_model::images::Source: name
 );
 
 impl<T: Into<Self>> From<Option<T>> for Value {

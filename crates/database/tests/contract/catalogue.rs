@@ -37,7 +37,10 @@ pub async fn tables(t: &TestDb) -> Vec<String> {
             "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name"
         }
     };
-    t.db.read().fetch(sql, vec![], |row| row.get(0)).await.unwrap()
+    let mut names: Vec<String> = t.db.read().fetch(sql, vec![], |row| row.get(0)).await.unwrap();
+    // The engines do not agree on where `_` belongs.
+    names.sort();
+    names
 }
 
 /// In the order of declaration.
@@ -119,7 +122,7 @@ fn made_up(t: &TestDb, column: &Column) -> Value {
         (Kind::Integer, "id") => t.id().into(),
         (Kind::Integer, _) => 1_i64.into(),
         (Kind::Real, _) => 0.5.into(),
-        (Kind::Text, "id") => new_id(t).into(),
+        (Kind::Text, "id" | "object") => new_id(t).into(),
         (Kind::Text, _) => "x".into(),
         (Kind::Bytes, _) => [t.rng.next().to_le_bytes(); 4].concat().as_slice().into(),
     }

@@ -1,6 +1,6 @@
 use carebot_database::listing::{Key, Listing};
 use carebot_database::messages::{self, Mailbox};
-use carebot_database::{families, notifications, status};
+use carebot_database::{notifications, status};
 use carebot_model::messages::NewMessage;
 use carebot_model::notifications::{Grade, NewNotification};
 use carebot_model::status::Home;

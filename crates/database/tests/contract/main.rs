@@ -5,9 +5,14 @@
 mod accounts;
 mod authentication;
 mod catalogue;
+mod chats;
 mod connector;
 mod deletion;
+mod disasters;
 mod families;
+mod images;
+mod import;
+mod leases;
 mod listing;
 mod members;
 mod messages;
@@ -18,6 +23,7 @@ mod row_ids;
 mod scans;
 mod status;
 mod tools;
+mod weather;
 
 /// What nearly every test needs.
 mod prelude {

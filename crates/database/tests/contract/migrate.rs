@@ -145,9 +145,11 @@ both_engines! {
 
     async fn the_tables_are_the_designed_ones(t: TestDb) {
         let expected = [
-            "accounts", "active_status", "backgrounds", "contacts", "families", "health_status", "home_status", "members",
-            "mental_reports", "mental_status", "messages", "news", "nodes", "notifications", "schema_lock",
-            "schema_migrations", "sessions", "settings",
+            "accounts", "active_status", "backgrounds", "chat_keywords", "chat_sessions", "chat_turns", "contacts",
+            "disaster_deliveries", "disaster_listening", "disaster_messages", "discarded_images", "families",
+            "health_status", "home_status", "image_references", "images", "import_progress", "import_rows", "job_leases", "members", "mental_bases",
+            "mental_reports", "mental_status", "messages", "news", "news_links", "news_rounds", "nodes", "notifications",
+            "schema_lock", "schema_migrations", "sessions", "settings", "weather_cells",
         ];
         assert_eq!(tables(&t).await, expected);
     }
@@ -165,9 +167,9 @@ only_mariadb! {
         t.db.execute("UPDATE schema_migrations SET finished_at = NULL, steps = ? WHERE version = 1", params![steps - 3]).await.unwrap();
         let elder = t.elder().await;
 
-        assert_eq!(pending(&t.db).await, all());
+        assert_eq!(pending(&t.db).await, all()[..1]);
         assert!(schema_error(migrate::check(&t.db).await).contains("`carebot migrate`"));
-        assert_eq!(run(&t, &t.db).await.unwrap(), all());
+        assert_eq!(run(&t, &t.db).await.unwrap(), all()[..1]);
         migrate::check(&t.db).await.unwrap();
         assert_eq!(schema(&t).await, whole);
         assert!(carebot_database::accounts::get(&mut t.db.read(), elder).await.unwrap().is_some(), "what is there stays");

@@ -109,6 +109,8 @@ async fn gone_with_its_family<K: StatusKind>(t: &TestDb) {
         })
         .unwrap()
     );
+    // Nobody gets a permit for it any more; the rows themselves go step by step.
+    while carebot_database::deletion::step(&t.db).await.unwrap() {}
     assert_eq!(latest::<K>(t, family).await, None, "{}", K::NAME);
     assert_eq!(all::<K>(t, family).await, [], "{}", K::NAME);
     assert!(!delete_latest::<K>(t, family).await, "{}", K::NAME);

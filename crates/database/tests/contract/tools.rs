@@ -164,3 +164,68 @@ both_engines! {
         }
     }
 }
+
+fn article(t: &TestDb, category: Category, link: &str, day: i64) -> Article {
+    Article {
+        id: t.id(),
+        category,
+        title: "걷기".to_owned(),
+        link: link.to_owned(),
+        image_url: None,
+        pub_date: Date::new(2026, 3, day).unwrap(),
+        created_at: t.now(),
+    }
+}
+
+both_engines! {
+    async fn a_link_is_stored_once_a_day_and_category(t: TestDb) {
+        let add = async |article: Article, any_day: bool| {
+            transact!(t.db, tx => { tools::add_news_once(&mut tx, &article, any_day).await }).unwrap()
+        };
+        let (health, sports) = (Category::Health, Category::Sports);
+        assert!(add(article(&t, health, "https://a.example/1", 2), false).await);
+        assert!(!add(article(&t, health, "https://a.example/1", 2), false).await);
+        assert!(add(article(&t, health, "https://a.example/2", 2), false).await, "another link");
+        assert!(add(article(&t, health, "https://a.example/A", 2), false).await, "another link");
+        assert!(add(article(&t, health, "https://a.example/a", 2), false).await, "by letter case");
+        assert!(add(article(&t, sports, "https://a.example/1", 2), false).await, "another category");
+        assert!(!add(article(&t, health, "https://a.example/1", 3), true).await, "of any day");
+        assert!(add(article(&t, health, "https://a.example/1", 3), false).await, "another day");
+        let news = tools::news(&mut t.db.read(), Date::new(2026, 3, 2).unwrap()).await.unwrap();
+        assert_eq!((news.health.len(), news.sports.len()), (4, 1));
+    }
+
+    async fn old_news_are_forgotten_in_bounded_steps(t: TestDb) {
+        for number in 0..1_100 {
+            let new = article(&t, Category::Health, &format!("https://a.example/{number}"), 1 + number % 2);
+            transact!(t.db, tx => { tools::add_news_once(&mut tx, &new, false).await }).unwrap();
+        }
+        let kept = Date::new(2026, 3, 2).unwrap();
+        let mut steps = 0;
+        while transact!(t.db, tx => { tools::forget_news(&mut tx, kept).await }).unwrap() {
+            steps += 1;
+        }
+        assert_eq!(steps, 2);
+        assert_eq!(tools::news(&mut t.db.read(), kept).await.unwrap().health.len(), 550);
+        for table in ["news", "news_links"] {
+            assert_eq!(crate::catalogue::count(&t, table, "1", 1_i64).await, 550, "{table}");
+        }
+    }
+
+    async fn the_last_round_of_a_source_is_noted(t: TestDb) {
+        let round = tools::NewsRound { day: Date::new(2026, 3, 2).unwrap(), failures: 2, is_done: false, tried_at: t.now() };
+        let last = async |category, source| tools::news_round(&mut t.db.read(), category, source).await.unwrap();
+        let note = async |round: &tools::NewsRound| {
+            transact!(t.db, tx => { tools::note_news_round(&mut tx, Category::Health, "https://a.example", round).await }).unwrap();
+        };
+        assert_eq!(last(Category::Health, "https://a.example").await, None);
+        note(&round).await;
+        assert_eq!(last(Category::Health, "https://a.example").await, Some(round));
+        assert_eq!(last(Category::Health, "https://b.example").await, None);
+        assert_eq!(last(Category::Sports, "https://a.example").await, None);
+        let done = tools::NewsRound { is_done: true, failures: 0, ..round };
+        note(&done).await;
+        note(&done).await;
+        assert_eq!(last(Category::Health, "https://a.example").await, Some(done));
+    }
+}

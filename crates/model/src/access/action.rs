@@ -85,6 +85,10 @@ wire_enum!(
         ConversationRead = "conversation.read",
         /// Talk with the robot's assistant.
         Chat = "chat",
+        /// Read one's own conversations.
+        ChatRead = "chat.read",
+        /// Delete an account's conversations.
+        ChatDelete = "chat.delete",
         /// List to whom an account may write.
         ReceivableRead = "message.receivable",
         /// Write in an account's name.
@@ -123,5 +127,11 @@ wire_enum!(
         BackgroundRead = "background.read",
         /// Delete a picture of the album.
         BackgroundDelete = "background.delete",
+        /// Upload a picture.
+        ImageUpload = "image.upload",
+        /// See a picture of an account.
+        ImageRead = "image.read",
+        /// Delete a picture of an account.
+        ImageDelete = "image.delete",
     }
 );

@@ -107,6 +107,16 @@ impl Actor {
         memberships.iter().filter(|membership| membership.approved).map(|membership| membership.main_user)
     }
 
+    /// The families whose matters this account may read: its own, and those it is an approved member of.
+    pub fn families(&self) -> impl Iterator<Item = FamilyId> {
+        let memberships = match self {
+            Self::Anonymous => &[],
+            Self::Account { memberships, .. } => memberships.as_slice(),
+        };
+        let joined = memberships.iter().filter(|membership| membership.approved).map(|membership| membership.family);
+        self.own_family().into_iter().chain(joined)
+    }
+
     /// The relations towards nothing in particular.
     pub fn relations(&self) -> Relations {
         match self {

@@ -19,6 +19,8 @@ wire_enum!(
         GuardianOf = "guardian_of",
         /// The owner of a family that the account is an approved member of.
         WardOf = "ward_of",
+        /// May read something that refers to the picture in question.
+        Referred = "referred",
         /// Signed in, nothing else.
         Stranger = "stranger",
         /// Signed in with the role `test`, nothing else.

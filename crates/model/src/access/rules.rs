@@ -11,7 +11,7 @@ pub fn allows(relations: Relations, action: Action) -> bool {
 
 /// Whether one relation allows an action. The only place where this is decided.
 pub const fn allows_one(relation: Relation, action: Action) -> bool {
-    use Relation::{Anonymous, GuardianOf, Main, Member, Own, System, WardOf};
+    use Relation::{Anonymous, GuardianOf, Main, Member, Own, Referred, System, WardOf};
     match action {
         // Anybody.
         Action::ServerRead
@@ -29,7 +29,8 @@ pub const fn allows_one(relation: Relation, action: Action) -> bool {
         | Action::FamilyNameRead
         | Action::JoinRequestList
         | Action::MessageRead
-        | Action::NewsRead => !matches!(relation, Anonymous),
+        | Action::NewsRead
+        | Action::ImageUpload => !matches!(relation, Anonymous),
 
         // Operators.
         Action::AccountPrivilege
@@ -53,16 +54,21 @@ pub const fn allows_one(relation: Relation, action: Action) -> bool {
         | Action::MemberListOfAccount
         | Action::MemberLeave
         | Action::ReceivableRead
-        | Action::MessageSendAs => matches!(relation, System | Own),
+        | Action::MessageSendAs
+        | Action::ChatDelete
+        | Action::ImageDelete => matches!(relation, System | Own),
 
-        // Only the receiver himself: an operator does not read letters for others.
-        Action::MessageMarkRead => matches!(relation, Own),
+        // Only the person himself: an operator does not read letters for others, nor what somebody told the robot.
+        Action::MessageMarkRead | Action::ChatRead => matches!(relation, Own),
 
         // The elder, with his own account.
         Action::Chat => matches!(relation, System | Main),
 
         // The elder and those who look after him, towards each other.
         Action::MessageSendTo | Action::WeatherRead => matches!(relation, System | Own | GuardianOf | WardOf),
+
+        // The elder and those who look after him, towards each other; and whoever was shown it.
+        Action::ImageRead => matches!(relation, System | Own | GuardianOf | WardOf | Referred),
 
         // The family.
         Action::FamilyRead

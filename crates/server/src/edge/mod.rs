@@ -228,8 +228,12 @@ fn broken_down(failure: &JoinError) -> Response {
     response
 }
 
-/// A path as it may stand in a log: bounded, so that nobody fills the log with one request.
+/// A path as it may stand in a log: bounded, so that nobody fills the log with one request, and without the name of a
+/// picture, which is what its owner called it.
 fn shown(path: &str) -> &str {
+    if ["/access/", "/delete/"].iter().any(|pictures| path.starts_with(pictures)) {
+        return path.match_indices('/').nth(2).map_or(path, |(end, _)| &path[..end]);
+    }
     path.char_indices().nth(128).map_or(path, |(end, _)| &path[..end])
 }
 

@@ -36,7 +36,7 @@ pub enum BodyError {
 
 /// How much of a body that is too large is read and thrown away. Most clients send all they have before they read the
 /// answer; if nobody took it they would see a broken connection instead of the refusal.
-const THROWN_AWAY: usize = 16 << 20;
+pub(super) const THROWN_AWAY: usize = 16 << 20;
 
 /// Reads a whole body of at most `limit` bytes within `time`.
 ///

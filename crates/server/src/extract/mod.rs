@@ -27,6 +27,7 @@ pub mod schemas;
 mod secret;
 mod status_fields;
 mod status_form;
+pub mod upload;
 
 pub use body::BodyError;
 pub use date_parts::DateParts;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::datetime;
 use super::item::{Fault, Invalid, Item};
+use super::scalars;
 
 /// The length of the ids that a query can ask for.
 const ID_LENGTH: usize = 16;
@@ -72,6 +73,21 @@ impl Query {
     /// A calendar date.
     pub fn date(&mut self, name: &'static str) -> Option<Date> {
         self.read(name, datetime::date)
+    }
+
+    /// A whole number between two others, both included.
+    pub fn whole(&mut self, name: &'static str, least: u32, most: u32) -> Option<u32> {
+        self.read(name, |text| {
+            let number = scalars::whole_from_text(text)?;
+            if number < i128::from(least) {
+                let msg = format!("Input should be greater than or equal to {least}");
+                return Err(Fault::with("greater_than_equal", msg, json!({ "ge": least })));
+            }
+            u32::try_from(number).ok().filter(|number| *number <= most).ok_or_else(|| {
+                let msg = format!("Input should be less than or equal to {most}");
+                Fault::with("less_than_equal", msg, json!({ "le": most }))
+            })
+        })
     }
 
     /// One of a list of names, in this letter case: `query.choice("uploader", Uploader::ALL)`.

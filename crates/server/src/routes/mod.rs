@@ -4,6 +4,7 @@ mod accounts;
 mod auth;
 mod chats;
 mod families;
+mod images;
 mod members;
 mod messages;
 mod notify;
@@ -38,6 +39,7 @@ pub fn api() -> (Vec<Operation>, Router<App>) {
     messages::add(&mut api);
     notify::add(&mut api);
     tools::add(&mut api);
+    images::add(&mut api);
     v1::add(&mut api);
     let router = api.router().method_not_allowed_fallback(error::method_not_allowed);
     (api.operations, router)

@@ -77,8 +77,11 @@ fn add_computed(api: &mut Api) {
         get("/status/mental/new/{family_id}", Action::MentalCreate, "Compute today's mood"),
         post("/v1/status/mental/{family_id}", Action::MentalCreate, "Compute today's mood"),
     ] {
-        let operation =
-            operation.gives::<Value>(201, Mental::TEXTS.created).of_family().fails(Mental::TEXTS.not_created);
+        let operation = operation
+            .gives::<Value>(201, Mental::TEXTS.created)
+            .of_family()
+            .not_found(Mental::TEXTS.none)
+            .fails(Mental::TEXTS.not_created);
         api.add(operation, new_mental);
     }
     for operation in [
@@ -90,6 +93,7 @@ fn add_computed(api: &mut Api) {
             .gives::<Value>(201, MentalReport::TEXTS.created)
             .no_data(QUERY)
             .of_family()
+            .not_found(MentalReport::TEXTS.none)
             .fails(MentalReport::TEXTS.not_created);
         api.add(operation, new_report);
     }
@@ -105,6 +109,7 @@ fn add_computed(api: &mut Api) {
             .range()
             .gives::<Value>(200, "Psychology report created successfully")
             .of_family()
+            .not_found(carebot_service::status::TOO_LITTLE)
             .fails("Failed to create psychology report"),
         psychology,
     );
@@ -142,13 +147,14 @@ async fn remove<K: StatusKind>(State(app): State<App>, caller: Caller, path: Pat
 }
 
 async fn new_mental(State(app): State<App>, caller: Caller, path: Path) -> Answer {
-    let result = app.service().compute_mental::<Mental>(&caller, path.one()).await?;
+    let result = app.service().compute_mood(&caller, path.one()).await?;
     gives(StatusCode::CREATED, Mental::TEXTS.created, &result)
 }
 
 async fn new_report(State(app): State<App>, caller: Caller, path: Path, Range(range): Range) -> Answer {
     missing("query", &[("start", range.start.is_some())], QUERY).echo(&range.period_echo())?;
-    let result = app.service().compute_mental::<MentalReport>(&caller, path.one()).await?;
+    let period = (range.start.unwrap_or(carebot_model::Timestamp::MIN), range.end);
+    let result = app.service().compute_mood_report(&caller, path.one(), period).await?;
     gives(StatusCode::CREATED, MentalReport::TEXTS.created, &result)
 }
 
@@ -157,7 +163,7 @@ async fn keywords(State(app): State<App>, caller: Caller, path: Path) -> Answer 
     gives(StatusCode::OK, "Conversation keywords created successfully", &result)
 }
 
-async fn psychology(State(app): State<App>, caller: Caller, path: Path, Range(_range): Range) -> Answer {
-    let result = app.service().psychology(&caller, path.one()).await?;
+async fn psychology(State(app): State<App>, caller: Caller, path: Path, Range(range): Range) -> Answer {
+    let result = app.service().psychology(&caller, path.one(), (range.start, range.end)).await?;
     gives(StatusCode::OK, "Psychology report created successfully", &result)
 }

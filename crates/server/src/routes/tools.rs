@@ -6,10 +6,11 @@ use carebot_model::access::Action;
 use carebot_model::backgrounds::{AddedBackground, Background, Uploader};
 use carebot_model::news::DailyNews;
 use carebot_model::settings::{Settings, SettingsChange};
-use http::StatusCode;
+use carebot_model::weather::Weather;
+use http::{HeaderName, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::answer::{Answer, gives, says};
 use crate::app::App;
@@ -58,6 +59,8 @@ pub struct Sub {
     region_type: &'static str,
 }
 
+/// How many seconds ago the forecast was issued that the weather is from.
+const AGE: HeaderName = HeaderName::from_static("carebot-age");
 const NO_REGION: &str = "Failed to retrieve sub region data";
 const NO_BACKGROUND: &str = "Background not found";
 const WHEN: &str = "Password data is required";
@@ -92,8 +95,10 @@ pub fn add(api: &mut Api) {
     );
     api.add(
         get("/tools/weather/{user_id}", Action::WeatherRead, "The weather at an account's address")
-            .gives::<Value>(200, "Weather retrieved successfully")
+            .gives::<Weather>(200, "Weather retrieved successfully")
+            .aged()
             .forbidden()
+            .not_found("Weather not found")
             .fails("Failed to retrieve weather"),
         weather,
     );
@@ -156,7 +161,7 @@ async fn subs(path: Path) -> Answer {
 }
 
 async fn assistant(State(app): State<App>) -> Answer {
-    app.service().check_assistant()?;
+    app.service().check_assistant().await?;
     says(StatusCode::OK, "AI Process Server is running.")
 }
 
@@ -171,8 +176,12 @@ async fn news(State(app): State<App>, caller: Caller, RawQuery(raw): RawQuery) -
 }
 
 async fn weather(State(app): State<App>, caller: Caller, path: Path) -> Answer {
-    let weather = app.service().weather(&caller, path.one()).await?;
-    gives(StatusCode::OK, "Weather retrieved successfully", &weather)
+    let observed = app.service().weather(&caller, path.one()).await?;
+    let mut response = gives(StatusCode::OK, "Weather retrieved successfully", &observed.weather)?;
+    if let Some(age) = observed.age {
+        response.headers_mut().insert(AGE, age.into());
+    }
+    Ok(response)
 }
 
 async fn settings(State(app): State<App>, caller: Caller, path: Path) -> Answer {

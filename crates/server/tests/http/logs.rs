@@ -5,6 +5,10 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use tracing_subscriber::filter::LevelFilter;
 
+use carebot_external::ai::{Key, openai};
+use carebot_external::guard::Limits;
+use carebot_testkit::provider::{Play, Provider};
+
 use crate::prelude::*;
 
 /// Everything that this program has logged since it was asked for first.
@@ -43,6 +47,56 @@ impl Write for Tap {
 }
 
 both_engines! {
+    async fn what_the_elder_says_and_a_model_answers_is_not_logged(t: TestDb) {
+        let log = Captured::begin();
+        let tag = format!("{:?}-{:016x}", t.engine, t.rng.next());
+        let (said, answered, key) = (format!("said-{tag}"), format!("answered-{tag}"), format!("key-{tag}"));
+        // Broken in ways whose plain description would quote it.
+        let answers = [
+            json!({"recommendations": answered}).to_string(),
+            json!({"overall_emotional_state": "x", "emotional_insights": "x", "recommendations": ["x"],
+                   "time_based_emotions": [{"time": "x", "emotion": "x", "score": answered, "reason": "x"}]}).to_string(),
+            answered.clone(),
+        ];
+        let mut count = 0;
+        let told = answered.clone();
+        let provider = Provider::start(move |_| {
+            count += 1;
+            let text = if count <= 5 { "네." } else { answers[count % answers.len()].as_str() };
+            if count % 7 == 0 {
+                return Play::Answer(400, "application/json", json!({"error": {"message": told}}).to_string().into_bytes());
+            }
+            Play::json(json!({"choices": [{"message": {"content": text}}]}).to_string())
+        })
+        .await;
+        let app = TestApp::with(&t, |settings, _| {
+            settings.assistant.provider = carebot_service::assistant::Provider::OpenAi(openai::Settings {
+                base_url: provider.url(),
+                key: Some(Key(key.clone())),
+                model: "m".to_owned(),
+                answer_tokens: 100,
+                report_tokens: 300,
+                limits: Limits { tries: 1, failures: 1_000, ..Limits::default() },
+            });
+        })
+        .await;
+        let house = app.house().await;
+        for _ in 0..5 {
+            let body = json!({"user_id": house.elder.id, "message": said});
+            app.call("POST /chats", &house.elder, body).await;
+        }
+        for _ in 0..4 {
+            for path in ["status/mental/new", "status/psychology", "status/keywords"] {
+                app.get(&format!("/{path}/{}", house.family), &house.guardian).await;
+            }
+        }
+        let text = log.text();
+        assert!(text.contains("the assistant did not answer"), "something was logged");
+        for secret in [said, answered, key] {
+            assert!(!text.contains(&secret), "{secret} is in the log");
+        }
+    }
+
     async fn no_password_token_address_or_letter_is_logged_or_echoed(t: TestDb) {
         let log = Captured::begin();
         let app = TestApp::new(&t).await;
@@ -115,6 +169,13 @@ both_engines! {
             201
         );
         assert_eq!(app.get("/messages/new", &house.elder).await.result()[0]["content"], letter.as_str());
+        // What a picture is called is its owner's own words, too.
+        let form = app.request("POST /upload").by(&house.guardian).file(&letter, &crate::images::png(3, 3));
+        let picture = form.send().await.given("file_path");
+        assert!(picture.contains(&letter));
+        assert_eq!(app.get(&picture, &house.elder).await.status, 200);
+        let deletion = picture.replace("/access/", "DELETE /delete/");
+        app.call(&deletion, &house.elder, Value::Null).await.forbids();
         // Failures say the most.
         app.advance(61_000).await;
         t.db.close().await;
@@ -126,6 +187,8 @@ both_engines! {
         ] {
             assert_eq!(app.call(line, &house.elder, body).await.status, 503, "{line}");
         }
+        assert_eq!(app.get(&picture, &house.elder).await.status, 503);
+        assert_eq!(app.call(&deletion, &house.elder, Value::Null).await.status, 503);
         let log = log.text();
         assert!(log.contains("request answered") && log.contains("request failed"), "the log is listened to");
         for secret in secrets {

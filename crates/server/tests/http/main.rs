@@ -30,16 +30,21 @@ mod socket;
 mod texts;
 
 mod accounts;
+mod assistant;
 mod auth;
 mod chats;
+mod disasters;
 mod families;
+mod images;
 mod members;
 mod messages;
+mod news;
 mod notify;
 mod server;
 mod sessions;
 mod status;
 mod tools;
+mod weather;
 
 /// What nearly every test needs.
 mod prelude {

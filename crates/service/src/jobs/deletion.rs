@@ -16,5 +16,7 @@ pub async fn run(service: Arc<Service>, stop: CancellationToken) -> Result<()> {
         // Between two steps the writer belongs to the others.
         tokio::task::yield_now().await;
     }
+    // Pictures among what was deleted have left their objects.
+    service.discarded.notify_one();
     Ok(())
 }

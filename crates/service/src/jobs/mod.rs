@@ -4,7 +4,11 @@
 //! # To add a job
 //! Its file here, and a line in [`start`].
 
+mod conversations;
 mod deletion;
+mod disasters;
+mod images;
+mod news;
 mod node;
 mod sessions;
 
@@ -26,7 +30,7 @@ pub struct Jobs {
 /// Starts every job.
 pub fn start(service: &Arc<Service>) -> Jobs {
     let stop = CancellationToken::new();
-    let tasks = vec![
+    let mut tasks = vec![
         tokio::spawn(run(
             "sessions",
             Arc::clone(service),
@@ -34,9 +38,24 @@ pub fn start(service: &Arc<Service>) -> Jobs {
             service.settings().session_cleanup,
             sessions::run,
         )),
+        tokio::spawn(run(
+            "conversations",
+            Arc::clone(service),
+            stop.clone(),
+            conversations::INTERVAL,
+            conversations::run,
+        )),
         tokio::spawn(run("deletion", Arc::clone(service), stop.clone(), deletion::INTERVAL, deletion::run)),
+        tokio::spawn(run("images", Arc::clone(service), stop.clone(), images::INTERVAL, images::run)),
         tokio::spawn(run("node", Arc::clone(service), stop.clone(), node::INTERVAL, node::run)),
     ];
+    tasks.push(tokio::spawn(run("news", Arc::clone(service), stop.clone(), news::INTERVAL, news::run)));
+    if !service.collects_news() {
+        tracing::info!("no source of news is configured: every category stays empty; see docs/outside.md");
+    }
+    if let Some(interval) = service.disasters_interval() {
+        tasks.push(tokio::spawn(run("disasters", Arc::clone(service), stop.clone(), interval, disasters::run)));
+    }
     Jobs { stop, tasks }
 }
 
@@ -71,6 +90,7 @@ async fn run<F>(
             () = stop.cancelled() => return,
             () = tokio::time::sleep(interval) => {}
             () = service.deleted.notified(), if name == "deletion" => {}
+            () = service.discarded.notified(), if name == "images" => {}
         }
     }
 }

@@ -37,7 +37,7 @@ impl Names {
                 }
                 None if word.len() == 16
                     && word.starts_with(['U', 'F', 'M'])
-                    && word.bytes().any(|byte| byte.is_ascii_digit()) =>
+                    && word.bytes().skip(1).any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()) =>
                 {
                     shown.push_str("ID");
                 }

@@ -107,6 +107,17 @@ impl<'a> Request<'a> {
         self.header("content-type", content_type)
     }
 
+    /// With a form that holds a file in its field `file`.
+    #[must_use]
+    pub fn file(self, name: &str, content: &[u8]) -> Self {
+        let head = format!(
+            "--carebot-test\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        let form = [head.as_bytes(), content, b"\r\n--carebot-test--\r\n"].concat();
+        self.body("multipart/form-data; boundary=carebot-test", form)
+    }
+
     /// From another address than 127.0.0.1.
     ///
     /// # Panics

@@ -110,6 +110,16 @@ impl Lease {
         Ok(lease)
     }
 
+    /// Begins to read everything as it is at this moment. The connection is not used for anything else afterwards.
+    pub async fn begin_snapshot(mut self) -> Result<Self> {
+        self.limit = None;
+        self.command("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        self.command("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        // Never given back: its isolation level is another than the pool's.
+        self.open = true;
+        Ok(self)
+    }
+
     async fn command(&mut self, sql: &'static str) -> Result<()> {
         let limit = self.limit;
         match within(limit, self.start()?.query_drop(sql)).await {

@@ -7,7 +7,7 @@ mod writer;
 pub use readers::Readers;
 pub use writer::Session;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -24,6 +24,7 @@ const BUSY: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub struct Sqlite {
+    path: PathBuf,
     readers: Readers,
     writer: writer::Writer,
 }
@@ -31,6 +32,7 @@ pub struct Sqlite {
 impl Sqlite {
     pub async fn open(path: &Path, options: &Options) -> Result<Self> {
         let (path, options) = (path.to_owned(), options.clone());
+        let kept = path.clone();
         let opened = tokio::task::spawn_blocking(move || {
             // The first connection makes the file and puts it into WAL mode, before the readers come.
             let writer = connect(&path, options.create)?;
@@ -43,7 +45,26 @@ impl Sqlite {
         .await
         .map_err(|error| DbError::Unavailable(error.to_string()))?;
         let (writer, readers, timeout) = opened?;
-        Ok(Self { readers: Readers::start(readers, timeout)?, writer: writer::Writer::start(writer, timeout)? })
+        let (readers, writer) = (Readers::start(readers, timeout)?, writer::Writer::start(writer, timeout)?);
+        Ok(Self { path: kept, readers, writer })
+    }
+
+    /// Copies the database as it is at one moment, while others go on writing.
+    pub async fn copy_to(&self, to: &Path) -> Result<()> {
+        let (from, to) = (self.path.clone(), to.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let from = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(error)?;
+            from.busy_timeout(BUSY).map_err(error)?;
+            let mut to = Connection::open(to).map_err(error)?;
+            let copy = rusqlite::backup::Backup::new(&from, &mut to).map_err(error)?;
+            // In one step, under one read lock: a writer in between would make it begin again.
+            match copy.step(-1).map_err(error)? {
+                rusqlite::backup::StepResult::Done => Ok(()),
+                other => Err(DbError::Unavailable(format!("SQLite: the copy did not come to its end ({other:?})"))),
+            }
+        })
+        .await
+        .map_err(|failure| DbError::Unavailable(failure.to_string()))?
     }
 
     pub fn readers(&self) -> Readers {
@@ -83,9 +104,9 @@ fn connect(path: &Path, create: bool) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL").map_err(error)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(error)?;
     // 8 MiB a connection. The beginning of the file is also mapped, so that readers share the page cache of the system; no
-    // more of it, because what is mapped counts as memory of this process wherever that is limited.
+    // more of it, because what is mapped counts as memory of this process wherever that is limited, once for each connection.
     connection.pragma_update(None, "cache_size", -8192).map_err(error)?;
-    connection.pragma_update(None, "mmap_size", 64 << 20).map_err(error)?;
+    connection.pragma_update(None, "mmap_size", 16 << 20).map_err(error)?;
     Ok(connection)
 }
 

@@ -57,6 +57,7 @@ impl Case {
             .replace("{message_id}", &world.message_to(at.target.id).to_string())
             .replace("{notification_id}", &world.notification.to_string())
             .replace("{image_id}", &world.image.to_string())
+            .replace("{file_name}", world.picture)
             .replace("{session_id}", &at.target.session.to_string())
             .replace("{master_region}", &utf8_percent_encode("경기", NON_ALPHANUMERIC).to_string());
         (line, (self.body)(world, at))
@@ -186,6 +187,11 @@ pub const CASES: &[Case] = &[
     case("POST /tools/background", About::Family).with(family),
     case("GET /tools/background/{family_id}", About::Family),
     case("DELETE /tools/background/{family_id}/{image_id}", About::Family),
+    case("POST /upload", About::Nothing),
+    case("GET /access/{user_id}/{file_name}", About::Picture),
+    case("DELETE /delete/{user_id}/{file_name}", About::Picture),
+    case("GET /v1/chats/{user_id}", About::Account),
+    case("DELETE /v1/chats/{user_id}", About::Account),
     case("GET /v1/sessions", About::Account).query("?userId={user_id}"),
     case("DELETE /v1/sessions/{session_id}", About::Account).with(|_, _| json!({"end_robot": false})),
 ];

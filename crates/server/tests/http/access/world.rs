@@ -1,8 +1,10 @@
 //! The people whom the walk asks with, and what they stand towards.
 
+use carebot_database::images::{NewReference, Viewer};
 use carebot_database::members::NewMember;
-use carebot_database::{members, messages, notifications, params, tools, transact};
+use carebot_database::{images, members, messages, notifications, params, tools, transact};
 use carebot_model::access::{Relation, Relations};
+use carebot_model::images::Source;
 use carebot_model::members::Position;
 use carebot_model::messages::NewMessage;
 use carebot_model::notifications::{Grade, NewNotification};
@@ -29,6 +31,8 @@ pub enum About {
     Membership,
     /// A request to join the family.
     JoinRequest,
+    /// A picture of an account.
+    Picture,
 }
 
 /// Who calls, and about whom.
@@ -51,6 +55,8 @@ pub struct World<'a> {
     pub request: MemberId,
     pub notification: RowId,
     pub image: RowId,
+    /// What every account's picture is called.
+    pub picture: &'static str,
     pub system: Person,
     pub elder: Person,
     pub guardian: Person,
@@ -58,6 +64,8 @@ pub struct World<'a> {
     asker: Person,
     unapproved: Person,
     stranger: Person,
+    /// Whom the elder's and the guardian's pictures were shown.
+    shown: Person,
     joiner: Person,
     founder: Person,
     test: Person,
@@ -97,6 +105,10 @@ impl<'a> World<'a> {
                 .expect("a message");
             written.push((to.id, id));
         }
+        let shown = sub("SHOWN").await;
+        for owner in [&house.elder, &house.guardian] {
+            draw(app, owner, shown.id).await;
+        }
         Self {
             app,
             family: house.family,
@@ -104,6 +116,8 @@ impl<'a> World<'a> {
             request,
             notification,
             image,
+            picture: PICTURE,
+            shown,
             system: app.system().await,
             elder: house.elder,
             guardian: house.guardian,
@@ -129,7 +143,7 @@ impl<'a> World<'a> {
     pub fn at(&self, about: About, relation: Relation) -> Option<At> {
         let target = match (about, relation) {
             // Towards an account, `self` is a guardian and `main` an elder, each with his own.
-            (About::Account, Relation::Own | Relation::WardOf) => &self.guardian,
+            (About::Account | About::Picture, Relation::Own | Relation::WardOf) => &self.guardian,
             (About::Joiner, _) => &self.joiner,
             (About::Founder, _) => &self.founder,
             _ => &self.elder,
@@ -138,27 +152,29 @@ impl<'a> World<'a> {
         let (caller, relations) = match (about, relation) {
             (_, Relation::System) => (&self.system, one),
             (_, Relation::Stranger) => (&self.stranger, one),
+            (About::Picture, Relation::Referred) => (&self.shown, one),
             (_, Relation::Test) => (&self.test, one),
             (_, Relation::Unapproved) => (&self.unapproved, one),
             (_, Relation::Anonymous) => return Some(At { caller: None, target: target.clone(), relations: one }),
 
             // Towards the elder's account a member is a guardian of it; nothing and a family are nobody's own account; a
             // founder is an elder, whom `main` stands for.
-            (About::Account, Relation::Member) | (About::Nothing | About::Family | About::Founder, Relation::Own) => {
+            (About::Account | About::Picture, Relation::Member)
+            | (About::Nothing | About::Family | About::Founder, Relation::Own) => {
                 return None;
             }
 
-            (About::Account, Relation::Main) => (&self.elder, one.with(Relation::Own)),
+            (About::Account | About::Picture, Relation::Main) => (&self.elder, one.with(Relation::Own)),
             (About::Founder, Relation::Main) => (&self.founder, one.with(Relation::Own)),
-            (_, Relation::Main) | (About::Account, Relation::WardOf) => (&self.elder, one),
+            (_, Relation::Main) | (About::Account | About::Picture, Relation::WardOf) => (&self.elder, one),
             // Another member than the one it is about.
             (_, Relation::Member) => (&self.helper, one),
-            (About::Account, Relation::Own | Relation::GuardianOf) => (&self.guardian, one),
+            (About::Account | About::Picture, Relation::Own | Relation::GuardianOf) => (&self.guardian, one),
             (About::Joiner, Relation::Own) => (&self.joiner, one),
             (About::Membership, Relation::Own) => (&self.guardian, one.with(Relation::Member)),
             (About::JoinRequest, Relation::Own) => (&self.asker, one.with(Relation::Unapproved)),
             // These are relations to an account that belongs to a family.
-            (_, Relation::GuardianOf | Relation::WardOf) => return None,
+            (_, Relation::Referred | Relation::GuardianOf | Relation::WardOf) => return None,
         };
         Some(At { caller: Some(caller.clone()), target: target.clone(), relations })
     }
@@ -175,6 +191,7 @@ impl<'a> World<'a> {
             ("id, content, is_read", "messages"),
             ("id, grade, is_read", "notifications"),
             ("id, image_url", "backgrounds"),
+            ("id, file_name", "images"),
         ] {
             let sql = format!("SELECT CONCAT_WS('|', {columns}) FROM {table} WHERE created_at >= ? ORDER BY id");
             let found = t.db.read().fetch(sql, params![self.made], |row| row.get::<String>(0)).await;
@@ -187,6 +204,22 @@ impl<'a> World<'a> {
         }
         rows
     }
+}
+
+/// What every picture of this world is called.
+const PICTURE: &str = "picture.png";
+
+/// A picture of an account, and somebody whom it was shown.
+async fn draw(app: &TestApp, owner: &Person, shown: AccountId) {
+    let t = &app.t;
+    app.request("POST /upload").by(owner).file("x.png", &crate::images::png(8, 8)).send().await.given("file_name");
+    transact!(t.db, tx => {
+        tx.execute("UPDATE images SET file_name = ? WHERE owner_id = ?", params![PICTURE, owner.id]).await?;
+        let image = images::find(&mut tx, owner.id, PICTURE).await?.expect("it was uploaded");
+        let reference = NewReference { id: t.id(), viewer: Viewer::Account(shown) };
+        images::refer(&mut tx, image.id, (Source::Message, t.id()), &[reference]).await
+    })
+    .expect("it is shown");
 }
 
 async fn join(app: &TestApp, family: FamilyId, user: AccountId, approved_by: Option<AccountId>) -> MemberId {

@@ -1,0 +1,19 @@
+//! Deletes conversations that have been kept long enough.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{Result, Service};
+
+/// How often it looks.
+pub const INTERVAL: Duration = Duration::from_hours(1);
+
+pub async fn run(service: Arc<Service>, _stop: CancellationToken) -> Result<()> {
+    let count = service.delete_old_chats().await?;
+    if count > 0 {
+        tracing::info!(count, "old conversations deleted");
+    }
+    Ok(())
+}

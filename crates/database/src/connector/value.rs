@@ -47,7 +47,8 @@ impl From<bool> for Value {
 }
 impl From<f64> for Value {
     fn from(value: f64) -> Self {
-        Self::Real(value)
+        // Zero has no sign: SQLite keeps none, and of MariaDB only some versions do.
+        Self::Real(value + 0.0)
     }
 }
 impl From<&str> for Value {

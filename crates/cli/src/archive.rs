@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use carebot_database::ambient::hexadecimal;
+use carebot_model::text::hexadecimal;
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use zip::write::SimpleFileOptions;
@@ -60,7 +61,7 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 
 impl Writer {
     /// Begins an archive; there must be none of that name yet.
-    pub fn create(path: &Path) -> Result<Self> {
+    fn create(path: &Path) -> Result<Self> {
         if path.exists() {
             return Err(Failure::new(format!("{} is there already", path.display()))
                 .next("Choose another name, or move the old one away."));
@@ -105,7 +106,7 @@ impl Writer {
     }
 
     /// Writes the checksums, makes the archive durable and gives it its name; its length in bytes.
-    pub fn finish(mut self) -> Result<u64> {
+    fn finish(mut self) -> Result<u64> {
         self.end_entry();
         let failed = failed(&self.unfinished, "can not write");
         let checksums = serde_json::to_vec_pretty(&self.entries).unwrap_or_default();
@@ -123,7 +124,7 @@ impl Writer {
     }
 
     /// Takes away what was written so far.
-    pub fn abandon(self) {
+    fn abandon(self) {
         // It says by its name that it is no archive; nothing is lost if it stays.
         let _ = std::fs::remove_file(&self.unfinished);
     }
@@ -141,6 +142,30 @@ impl Write for Writer {
 
     fn flush(&mut self) -> io::Result<()> {
         self.zip.flush()
+    }
+}
+
+/// An archive that rows of the database are written into while they come.
+pub type Shared = Arc<Mutex<Writer>>;
+
+/// The archive, for a moment.
+pub fn lock(writer: &Shared) -> MutexGuard<'_, Writer> {
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes an archive: it is there, whole, if `work` got through, and not at all if not. What `work` gave, and the archive's length in
+/// bytes.
+pub async fn write<T>(path: &Path, work: impl AsyncFnOnce(&Shared) -> Result<T>) -> Result<(T, u64)> {
+    let shared = Arc::new(Mutex::new(Writer::create(path)?));
+    let worked = work(&shared).await;
+    let writer = Arc::into_inner(shared).and_then(|writer| writer.into_inner().ok());
+    let writer = writer.ok_or_else(|| Failure::new("the archive was left open"))?;
+    match worked {
+        Ok(given) => Ok((given, writer.finish()?)),
+        Err(failure) => {
+            writer.abandon();
+            Err(failure)
+        }
     }
 }
 

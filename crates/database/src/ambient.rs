@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use carebot_model::text::hexadecimal;
 use carebot_model::{RowId, Timestamp};
 
 use crate::connector::Db;
@@ -65,16 +66,6 @@ impl Rng for SystemRng {
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the system's random source works");
     }
-}
-
-/// Two digits a byte, lower case.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());
-        }
-        text
-    })
 }
 
 /// A random name, as a version 4 UUID (RFC 9562).

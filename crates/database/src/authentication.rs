@@ -93,7 +93,7 @@ fn session(row: &Row<'_>) -> Result<Session> {
 pub async fn create_session(tx: &mut Tx, new: &NewSession, now: Timestamp, rng: &dyn Rng) -> Result<String> {
     let mut bytes = [0_u8; 16];
     rng.fill(&mut bytes);
-    let token = crate::ambient::hexadecimal(&bytes);
+    let token = carebot_model::text::hexadecimal(&bytes);
     tx.execute(
         "INSERT INTO sessions (token_hash, id, account_id, kind, label, is_main, is_remembered, created_at, last_seen, revoked_at, refused_at)
          VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, NULL, NULL)",

@@ -72,21 +72,20 @@ fn hash_of(text: &str) -> Vec<u8> {
     ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
-/// Stores one piece of news, unless its category has the link on that day already; says whether it was stored. With `any_day`
-/// it is not stored either if any day has it.
+/// Stores one piece of news, unless its category has the link already, of whatever day; says whether it was stored.
 ///
 /// # Errors
 /// [`DbError::Duplicate`](crate::DbError::Duplicate) if another server stored it at the same moment; else as any statement.
-pub async fn add_news_once(tx: &mut Tx, article: &Article, any_day: bool) -> Result<bool> {
+pub async fn add_news_once(tx: &mut Tx, article: &Article) -> Result<bool> {
     let hash = hash_of(&article.link);
-    let days = tx
-        .fetch(
-            "SELECT pub_date FROM news_links WHERE category = ? AND link_hash = ?",
+    let known = tx
+        .fetch_optional(
+            "SELECT 1 FROM news_links WHERE category = ? AND link_hash = ? LIMIT 1",
             params![article.category, hash.as_slice()],
-            |row| row.get::<Date>(0),
+            |_| Ok(()),
         )
         .await?;
-    if days.contains(&article.pub_date) || (any_day && !days.is_empty()) {
+    if known.is_some() {
         return Ok(false);
     }
     tx.execute(

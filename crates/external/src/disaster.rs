@@ -7,7 +7,7 @@ use carebot_model::{Date, Timestamp, korea};
 use jiff::civil;
 use serde_json::Value;
 
-use crate::ai::Key;
+use crate::Key;
 use crate::guard::{Guard, Health, Limits};
 use crate::{ProviderError, Result, http, portal};
 

@@ -47,6 +47,11 @@ impl ProviderError {
         }
     }
 
+    /// Whether the same call is worth a try of its own soon: the provider was asked, and may only have stumbled.
+    pub(crate) const fn is_worth_a_try(&self) -> bool {
+        self.is_transient() && !matches!(self, Self::Busy | Self::Resting)
+    }
+
     /// Whether it says something about the provider's health: one that refuses nonsense is in good health.
     pub(crate) const fn is_illness(&self) -> bool {
         match self {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use carebot_model::mix::{STEP, mix};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -91,16 +92,6 @@ impl Guard {
         }
     }
 
-    /// How the provider is asked.
-    pub const fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// The provider's name.
-    pub const fn provider(&self) -> &'static str {
-        self.provider
-    }
-
     /// Whether it is asked at the moment.
     pub fn health(&self) -> Health {
         let breaker = self.breaker();
@@ -115,20 +106,7 @@ impl Guard {
     /// # Errors
     /// Those of the last try; [`ProviderError::Busy`], [`ProviderError::Resting`] without a try.
     pub async fn ask<T, F: Future<Output = Result<T>>>(&self, call: impl Fn() -> F) -> Result<T> {
-        let mut pause = self.limits.pause;
-        for _ in 1..self.limits.tries {
-            match self.once(call()).await {
-                Err(ProviderError::Busy) => return Err(ProviderError::Busy),
-                Err(ProviderError::Resting) => return Err(ProviderError::Resting),
-                Err(error) if error.is_transient() => {
-                    tracing::debug!(provider = self.provider, %error, "a call failed and is tried again");
-                    tokio::time::sleep(self.below(pause)).await;
-                    pause *= 2;
-                }
-                done => return done,
-            }
-        }
-        self.once(call()).await
+        self.ask_until(None, call).await
     }
 
     /// As [`Guard::ask`], with one limit of time over all tries, for calls that somebody waits for.
@@ -140,42 +118,29 @@ impl Guard {
         limit: Duration,
         call: impl Fn() -> F,
     ) -> Result<T> {
-        let deadline = Instant::now() + limit;
-        let mut pause = self.limits.pause;
-        for left in (0..self.limits.tries.max(1)).rev() {
-            match self.once_until(deadline, call()).await {
-                Err(error)
-                    if left > 0
-                        && error.is_transient()
-                        && !matches!(error, ProviderError::Busy | ProviderError::Resting) =>
-                {
-                    let pause_now = self.below(pause);
-                    if Instant::now() + pause_now >= deadline {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(pause_now).await;
-                    pause *= 2;
-                }
+        self.ask_until(Some(Instant::now() + limit), call).await
+    }
+
+    async fn ask_until<T, F: Future<Output = Result<T>>>(
+        &self,
+        deadline: Option<Instant>,
+        call: impl Fn() -> F,
+    ) -> Result<T> {
+        let mut most = self.limits.pause;
+        for _ in 1..self.limits.tries {
+            let error = match self.once_until(deadline, call()).await {
+                Err(error) if error.is_worth_a_try() => error,
                 done => return done,
+            };
+            let pause = self.below(most);
+            if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
+                return Err(error);
             }
+            tracing::debug!(provider = self.provider, %error, "a call failed and is tried again");
+            tokio::time::sleep(pause).await;
+            most *= 2;
         }
-        Err(ProviderError::TimedOut)
-    }
-
-    /// As [`Guard::once`], within a limit of time.
-    ///
-    /// # Errors
-    /// As [`Guard::once`].
-    pub async fn once_within<T>(&self, limit: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
-        self.once_until(Instant::now() + limit, call).await
-    }
-
-    async fn once_until<T>(&self, deadline: Instant, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let pass = tokio::time::timeout_at(deadline, self.enter()).await.unwrap_or(Err(ProviderError::Busy))?;
-        let limit = deadline.min(Instant::now() + self.limits.timeout);
-        let done = tokio::time::timeout_at(limit, call).await.unwrap_or(Err(ProviderError::TimedOut));
-        pass.report(done.as_ref().err());
-        done
+        self.once_until(deadline, call()).await
     }
 
     /// Makes a call once.
@@ -183,8 +148,27 @@ impl Guard {
     /// # Errors
     /// Those of the call; [`ProviderError::TimedOut`]; [`ProviderError::Busy`], [`ProviderError::Resting`] without a try.
     pub async fn once<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let pass = self.enter().await?;
-        let done = tokio::time::timeout(self.limits.timeout, call).await.unwrap_or(Err(ProviderError::TimedOut));
+        self.once_until(None, call).await
+    }
+
+    /// As [`Guard::once`], within a limit of time.
+    ///
+    /// # Errors
+    /// As [`Guard::once`].
+    pub async fn once_within<T>(&self, limit: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.once_until(Some(Instant::now() + limit), call).await
+    }
+
+    async fn once_until<T>(&self, deadline: Option<Instant>, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let pass = match deadline {
+            None => self.enter().await?,
+            Some(deadline) => {
+                tokio::time::timeout_at(deadline, self.enter()).await.unwrap_or(Err(ProviderError::Busy))?
+            }
+        };
+        let end = Instant::now() + self.limits.timeout;
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        let done = tokio::time::timeout_at(end, call).await.unwrap_or(Err(ProviderError::TimedOut));
         pass.report(done.as_ref().err());
         done
     }
@@ -222,13 +206,10 @@ impl Guard {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A random length below `most` (SplitMix64, Steele, Lea and Flood 2014).
+    /// A random length below `most`.
     fn below(&self, most: Duration) -> Duration {
-        let mut bits = self.jitter.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
-        Duration::from_millis((bits ^ (bits >> 31)) % millis)
+        Duration::from_millis(mix(self.jitter.fetch_add(STEP, Ordering::Relaxed)) % millis)
     }
 }
 

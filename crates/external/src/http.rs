@@ -56,6 +56,17 @@ pub async fn body(response: Response, most: usize) -> Result<Bytes> {
     Err(refused(status, &String::from_utf8_lossy(&text)))
 }
 
+/// The value of an answer in JSON. The parser's own sentence can hold a piece of the answer and is not told.
+///
+/// # Errors
+/// [`ProviderError::Malformed`] if it is not JSON or does not fit.
+pub fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let (kind, line, column) = (error.classify(), error.line(), error.column());
+        ProviderError::Malformed(format!("JSON that does not fit ({kind:?} error, line {line}, column {column})"))
+    })
+}
+
 /// A status that says no, with the provider's reason as far as it may stand in a log: one line, short.
 pub fn refused(status: StatusCode, text: &str) -> ProviderError {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");

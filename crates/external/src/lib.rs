@@ -14,12 +14,14 @@ pub mod disaster;
 pub mod error;
 pub mod guard;
 pub mod http;
+mod key;
 pub mod news;
 pub mod weather;
 
 mod portal;
 
 pub use error::ProviderError;
+pub use key::Key;
 
 /// What every call of a provider gives.
 pub type Result<T, E = ProviderError> = std::result::Result<T, E>;

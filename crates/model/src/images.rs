@@ -69,12 +69,6 @@ wire_enum!(
     }
 );
 
-/// Two digits a byte, lower case.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
 /// A stored picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {

@@ -24,6 +24,7 @@ pub mod images;
 pub mod korea;
 pub mod members;
 pub mod messages;
+pub mod mix;
 pub mod news;
 pub mod notifications;
 pub mod regions;

@@ -51,6 +51,12 @@ impl LongText {
     }
 }
 
+/// Two digits a byte, lower case.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// An e-mail address as it was typed (without surrounding blanks), and the form it is compared by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {

@@ -195,7 +195,7 @@ impl Service {
             let mut stored = 0;
             for article in &articles {
                 // A feed that only says when an article was changed shows it again under each new day.
-                stored += usize::from(tools::add_news_once(&mut tx, article, true).await?);
+                stored += usize::from(tools::add_news_once(&mut tx, article).await?);
             }
             Ok::<_, DbError>(stored)
         })?;

@@ -2,18 +2,18 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use carebot_database::ambient::hexadecimal;
 use carebot_database::backup::{self, Column, Table};
 use carebot_database::migrate::MIGRATIONS;
 use carebot_database::{Db, DbError, Value};
+use carebot_model::text::hexadecimal;
 use carebot_service::images::storage::Store;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::archive::{Writer, create_private};
+use crate::archive::{self, Shared, create_private, lock};
 use crate::arguments::{Common, DatabaseFlags};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
@@ -86,34 +86,8 @@ pub fn run(common: &Common, flags: &Flags) -> Result {
 
 async fn write(db: &Db, config: &Config, file: &Path) -> Result {
     carebot_database::migrate::check(db).await?;
-    let writer = Writer::create(file)?;
-    // Beside the archive, where there must be room anyway, and where no other backup writes.
-    let mut copy = file.as_os_str().to_owned();
-    copy.push(".copy");
-    let copy = PathBuf::from(copy);
-    delete_copy(&copy)?;
-    let made =
-        create_private(&copy).map_err(|error| Failure::new(format!("can not write {}: {error}", copy.display())));
-    let snapshot = match made {
-        Ok(_) => db.snapshot(&copy).await,
-        Err(failure) => {
-            writer.abandon();
-            return Err(failure);
-        }
-    };
-    let written = match snapshot {
-        Ok(mut snapshot) => {
-            let written = write_all(writer, &mut snapshot.tx, config).await;
-            snapshot.close().await;
-            written
-        }
-        Err(error) => {
-            writer.abandon();
-            Err(error.into())
-        }
-    };
-    delete_copy(&copy)?;
-    let (rows, pictures, missing, bytes) = written?;
+    let ((rows, pictures, missing), bytes) =
+        archive::write(file, async |writer| write_snapshot(writer, db, config, file).await).await?;
     if missing > 0 {
         output::note(&format!(
             "{missing} pictures are known to the database and not in the store; they are not in the backup"
@@ -121,6 +95,26 @@ async fn write(db: &Db, config: &Config, file: &Path) -> Result {
     }
     output::line(&format!("{}: {rows} rows, {pictures} pictures, {bytes} bytes", file.display()));
     Ok(())
+}
+
+/// Rows, pictures and missing pictures.
+async fn write_snapshot(writer: &Shared, db: &Db, config: &Config, file: &Path) -> Result<(u64, usize, usize)> {
+    // Beside the archive, where there must be room anyway, and where no other backup writes.
+    let mut copy = file.as_os_str().to_owned();
+    copy.push(".copy");
+    let copy = PathBuf::from(copy);
+    delete_copy(&copy)?;
+    create_private(&copy).map_err(|error| Failure::new(format!("can not write {}: {error}", copy.display())))?;
+    let written = match db.snapshot(&copy).await {
+        Ok(mut snapshot) => {
+            let written = write_entries(writer, &mut snapshot.tx, config).await;
+            snapshot.close().await;
+            written
+        }
+        Err(error) => Err(error.into()),
+    };
+    delete_copy(&copy)?;
+    written
 }
 
 fn delete_copy(copy: &Path) -> Result {
@@ -136,23 +130,6 @@ fn delete_copy(copy: &Path) -> Result {
     }
     Ok(())
 }
-
-/// Rows, pictures, missing pictures and bytes.
-async fn write_all(writer: Writer, tx: &mut carebot_database::Tx, config: &Config) -> Result<(u64, usize, usize, u64)> {
-    let writer = Arc::new(Mutex::new(writer));
-    let written = write_entries(&writer, tx, config).await;
-    let writer = Arc::into_inner(writer).and_then(|writer| writer.into_inner().ok());
-    let writer = writer.ok_or_else(|| Failure::new("the archive was left open"))?;
-    match written {
-        Ok((rows, pictures, missing)) => Ok((rows, pictures, missing, writer.finish()?)),
-        Err(failure) => {
-            writer.abandon();
-            Err(failure)
-        }
-    }
-}
-
-type Shared = Arc<Mutex<Writer>>;
 
 async fn write_entries(writer: &Shared, tx: &mut carebot_database::Tx, config: &Config) -> Result<(u64, usize, usize)> {
     let mut progress = output::Progress::new();
@@ -194,10 +171,6 @@ async fn write_entries(writer: &Shared, tx: &mut carebot_database::Tx, config: &
     }
     progress.clear();
     Ok((rows, taken, missing))
-}
-
-pub fn lock(writer: &Shared) -> std::sync::MutexGuard<'_, Writer> {
-    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes rows of a table as an entry, a line each, as `encode` says; says how many.

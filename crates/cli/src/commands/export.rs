@@ -1,7 +1,6 @@
 //! `carebot export`: everything of one account or family, to take along.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 
 use carebot_database::backup::{self, Column, Part};
 use carebot_database::{Db, Value, families};
@@ -9,8 +8,8 @@ use carebot_model::{AccountId, FamilyId};
 use carebot_service::images::storage::Store;
 use clap::Args;
 
-use super::backup::{dump, encode, lock};
-use crate::archive::Writer;
+use super::backup::{dump, encode};
+use crate::archive::{self, Shared, lock};
 use crate::arguments::{Common, DatabaseFlags};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
@@ -69,21 +68,11 @@ pub fn run(common: &Common, flags: &Flags) -> Result {
 async fn export(db: &Db, config: &Config, flags: &Flags) -> Result {
     carebot_database::migrate::check(db).await?;
     let (parts, account, family) = whose(db, flags).await?;
-    let writer = Arc::new(Mutex::new(Writer::create(&flags.file)?));
-    let written = write(db, config, &writer, &parts, (account, family)).await;
-    let writer = Arc::into_inner(writer).and_then(|writer| writer.into_inner().ok());
-    let writer = writer.ok_or_else(|| Failure::new("the archive was left open"))?;
-    match written {
-        Ok((rows, pictures)) => {
-            writer.finish()?;
-            output::line(&format!("{}: {rows} records, {pictures} pictures", flags.file.display()));
-            Ok(())
-        }
-        Err(failure) => {
-            writer.abandon();
-            Err(failure)
-        }
-    }
+    let of = (account, family);
+    let ((rows, pictures), _) =
+        archive::write(&flags.file, async |writer| write(db, config, writer, &parts, of).await).await?;
+    output::line(&format!("{}: {rows} records, {pictures} pictures", flags.file.display()));
+    Ok(())
 }
 
 /// What is asked for, which must exist.
@@ -106,7 +95,7 @@ async fn whose(db: &Db, flags: &Flags) -> Result<(Vec<Part>, Option<AccountId>, 
 async fn write(
     db: &Db,
     config: &Config,
-    writer: &Arc<Mutex<Writer>>,
+    writer: &Shared,
     parts: &[Part],
     (account, family): (Option<AccountId>, Option<FamilyId>),
 ) -> Result<(u64, usize)> {

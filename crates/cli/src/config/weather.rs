@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use carebot_external::ai::Key;
+use carebot_external::Key;
 use carebot_external::guard::Limits;
 use carebot_external::weather::{self as provider, BASE_URL};
 use carebot_service::weather;

@@ -71,7 +71,7 @@ impl Migration {
     /// SHA-256 of its text, in hexadecimal.
     pub fn checksum(&self) -> String {
         let digest = ring::digest::digest(&ring::digest::SHA256, self.text.as_bytes());
-        crate::ambient::hexadecimal(digest.as_ref())
+        carebot_model::text::hexadecimal(digest.as_ref())
     }
 
     /// Its statements in the engine's language.

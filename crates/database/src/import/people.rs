@@ -13,9 +13,9 @@ use super::progress::{self, marks};
 use super::report::Rule;
 use super::source::Record;
 use super::whole::{Act, Found, Step, digest_of};
-use crate::ambient::hexadecimal;
 use crate::authentication::TokenHash;
 use crate::{DbError, Result, Tx, Value, params};
+use carebot_model::text::hexadecimal;
 
 pub const ACCOUNT: &[(&str, Read, bool)] = &[
     ("email", Read::Text, true),

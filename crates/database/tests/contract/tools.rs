@@ -178,19 +178,18 @@ fn article(t: &TestDb, category: Category, link: &str, day: i64) -> Article {
 }
 
 both_engines! {
-    async fn a_link_is_stored_once_a_day_and_category(t: TestDb) {
-        let add = async |article: Article, any_day: bool| {
-            transact!(t.db, tx => { tools::add_news_once(&mut tx, &article, any_day).await }).unwrap()
+    async fn a_link_is_stored_once_in_a_category(t: TestDb) {
+        let add = async |article: Article| {
+            transact!(t.db, tx => { tools::add_news_once(&mut tx, &article).await }).unwrap()
         };
         let (health, sports) = (Category::Health, Category::Sports);
-        assert!(add(article(&t, health, "https://a.example/1", 2), false).await);
-        assert!(!add(article(&t, health, "https://a.example/1", 2), false).await);
-        assert!(add(article(&t, health, "https://a.example/2", 2), false).await, "another link");
-        assert!(add(article(&t, health, "https://a.example/A", 2), false).await, "another link");
-        assert!(add(article(&t, health, "https://a.example/a", 2), false).await, "by letter case");
-        assert!(add(article(&t, sports, "https://a.example/1", 2), false).await, "another category");
-        assert!(!add(article(&t, health, "https://a.example/1", 3), true).await, "of any day");
-        assert!(add(article(&t, health, "https://a.example/1", 3), false).await, "another day");
+        assert!(add(article(&t, health, "https://a.example/1", 2)).await);
+        assert!(!add(article(&t, health, "https://a.example/1", 2)).await);
+        assert!(add(article(&t, health, "https://a.example/2", 2)).await, "another link");
+        assert!(add(article(&t, health, "https://a.example/A", 2)).await, "another link");
+        assert!(add(article(&t, health, "https://a.example/a", 2)).await, "by letter case");
+        assert!(add(article(&t, sports, "https://a.example/1", 2)).await, "another category");
+        assert!(!add(article(&t, health, "https://a.example/1", 3)).await, "nor on another day");
         let news = tools::news(&mut t.db.read(), Date::new(2026, 3, 2).unwrap()).await.unwrap();
         assert_eq!((news.health.len(), news.sports.len()), (4, 1));
     }
@@ -198,7 +197,7 @@ both_engines! {
     async fn old_news_are_forgotten_in_bounded_steps(t: TestDb) {
         for number in 0..1_100 {
             let new = article(&t, Category::Health, &format!("https://a.example/{number}"), 1 + number % 2);
-            transact!(t.db, tx => { tools::add_news_once(&mut tx, &new, false).await }).unwrap();
+            transact!(t.db, tx => { tools::add_news_once(&mut tx, &new).await }).unwrap();
         }
         let kept = Date::new(2026, 3, 2).unwrap();
         let mut steps = 0;

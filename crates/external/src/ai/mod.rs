@@ -54,13 +54,3 @@ impl fmt::Debug for Message {
         write!(f, "{}: {} characters", self.speaker.name(), self.text.chars().count())
     }
 }
-
-/// A key of a provider; shown nowhere.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(pub String);
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}

@@ -13,8 +13,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::Key;
 use crate::ai::sse::Lines;
-use crate::ai::{Key, Message, Speaker};
+use crate::ai::{Message, Speaker};
 use crate::guard::{Guard, Limits};
 use crate::http::{self, body};
 use crate::{ProviderError, Result};
@@ -118,11 +119,6 @@ impl OpenAi {
         &self.settings.model
     }
 
-    /// What stands before the endpoint.
-    pub const fn guard(&self) -> &Guard {
-        &self.guard
-    }
-
     /// Whether the endpoint answers and takes the key.
     ///
     /// # Errors
@@ -142,20 +138,24 @@ impl OpenAi {
     /// As any call; [`ProviderError::Malformed`] if there is no text in the answer.
     pub async fn say(&self, messages: &[Message], within: Duration) -> Result<String> {
         let request = self.request(messages, self.settings.answer_tokens, None, false);
-        match self.guard.ask_within(within, || self.complete(&request)).await {
-            Err(error) if self.wants_newer_bound(&error) => {
-                let request = self.request(messages, self.settings.answer_tokens, None, false);
-                self.guard.ask_within(within, || self.complete(&request)).await
+        self.bounded(request, |request| async move { self.guard.ask_within(within, || self.complete(&request)).await })
+            .await
+    }
+
+    /// Sends a request; once more if the endpoint knows the bound of an answer only under its newer name, which is remembered.
+    async fn bounded<F>(&self, mut request: Value, send: impl Fn(Value) -> F) -> Result<String>
+    where
+        F: Future<Output = Result<String>>,
+    {
+        match send(request.clone()).await {
+            Err(ProviderError::Refused { status: 400, reason })
+                if reason == "unsupported_parameter" && to_newer_bound(&mut request) =>
+            {
+                self.newer_bound.store(true, Ordering::Relaxed);
+                send(request).await
             }
             done => done,
         }
-    }
-
-    /// Whether a refusal means that the endpoint knows the bound of an answer under its newer name only; remembered.
-    fn wants_newer_bound(&self, error: &ProviderError) -> bool {
-        let refused =
-            matches!(error, ProviderError::Refused { status: 400, reason } if reason == "unsupported_parameter");
-        refused && !self.newer_bound.swap(true, Ordering::Relaxed)
     }
 
     /// As [`OpenAi::say`]; every piece is also sent to `pieces` when it comes. Whoever listens there may go away.
@@ -169,14 +169,12 @@ impl OpenAi {
         within: Duration,
     ) -> Result<String> {
         let request = self.request(messages, self.settings.answer_tokens, None, true);
-        match self.guard.once_within(within, self.stream(&request, pieces)).await {
-            // Refused before the first piece.
-            Err(error) if self.wants_newer_bound(&error) => {
-                let request = self.request(messages, self.settings.answer_tokens, None, true);
-                self.guard.once_within(within, self.stream(&request, pieces)).await
-            }
-            done => done,
-        }
+        // A refusal comes before the first piece.
+        self.bounded(
+            request,
+            |request| async move { self.guard.once_within(within, self.stream(&request, pieces)).await },
+        )
+        .await
     }
 
     /// An answer in a form, read as `T` and made into a `U` by `check`, which says what is wrong. A wrong answer is sent back once to be
@@ -209,11 +207,10 @@ impl OpenAi {
 
     async fn structured(&self, messages: &[Message], form: Form<'_>) -> Result<String> {
         let tokens = self.settings.report_tokens;
+        let send = |request: Value| async move { self.guard.ask(|| self.complete(&request)).await };
         let mut refused = false;
-        while !refused && !self.no_schemas.load(Ordering::Relaxed) {
-            let request = self.request(messages, tokens, Some(form), false);
-            match self.guard.ask(|| self.complete(&request)).await {
-                Err(error) if self.wants_newer_bound(&error) => {}
+        if !self.no_schemas.load(Ordering::Relaxed) {
+            match self.bounded(self.request(messages, tokens, Some(form), false), send).await {
                 // Endpoints that know no schemas say so in many ways, with one of these statuses.
                 Err(ProviderError::Refused { status: 400 | 404 | 422 | 501, .. }) => refused = true,
                 done => return done,
@@ -225,8 +222,7 @@ impl OpenAi {
             Some(first) => first.text = format!("{}\n\n{demand}", first.text),
             None => messages.insert(0, Message::new(Speaker::System, demand)),
         }
-        let request = self.request(&messages, tokens, None, false);
-        let answer = self.guard.ask(|| self.complete(&request)).await?;
+        let answer = self.bounded(self.request(&messages, tokens, None, false), send).await?;
         // Only what is accepted without one shows that it was the schema.
         if refused && !self.no_schemas.swap(true, Ordering::Relaxed) {
             tracing::info!("the endpoint takes no JSON schemas; it is told in words instead");
@@ -238,8 +234,10 @@ impl OpenAi {
         let messages: Vec<Value> =
             messages.iter().map(|message| json!({"role": message.speaker.name(), "content": message.text})).collect();
         let mut request = json!({"model": self.settings.model, "messages": messages, "stream": stream});
-        let bound = if self.newer_bound.load(Ordering::Relaxed) { "max_completion_tokens" } else { "max_tokens" };
-        request[bound] = tokens.into();
+        request["max_tokens"] = tokens.into();
+        if self.newer_bound.load(Ordering::Relaxed) {
+            to_newer_bound(&mut request);
+        }
         if let Some(Form { name, schema }) = form {
             request["response_format"] =
                 json!({"type": "json_schema", "json_schema": {"name": name, "strict": true, "schema": schema}});
@@ -261,7 +259,7 @@ impl OpenAi {
 
     async fn complete(&self, request: &Value) -> Result<String> {
         let bytes = body(self.send(request).await?, LONGEST).await.map_err(without_words)?;
-        let completion: Completion = serde_json::from_slice(&bytes).map_err(|error| malformed(&error))?;
+        let completion: Completion = http::json(&bytes)?;
         let said = completion.choices.into_iter().next().and_then(|choice| choice.message.content);
         said.filter(|text| !text.trim().is_empty()).ok_or_else(|| ProviderError::Malformed("no text in it".into()))
     }
@@ -292,7 +290,7 @@ impl OpenAi {
         if data == "[DONE]" {
             return Ok(true);
         }
-        let chunk: Chunk = serde_json::from_str(data).map_err(|error| malformed(&error))?;
+        let chunk: Chunk = http::json(data.as_bytes())?;
         if chunk.error.is_some() {
             return Err(ProviderError::Refused { status: 200, reason: "an error in the middle of the answer".into() });
         }
@@ -310,6 +308,14 @@ impl OpenAi {
         }
         Ok(is_last)
     }
+}
+
+/// Gives the bound of an answer its newer name; says whether it had the old one.
+fn to_newer_bound(request: &mut Value) -> bool {
+    let bound = request.as_object_mut().and_then(|request| request.remove("max_tokens"));
+    let Some(bound) = bound else { return false };
+    request["max_completion_tokens"] = bound;
+    true
 }
 
 /// Reads and checks an answer. Models like to put JSON into a fence or a sentence around it.
@@ -331,15 +337,6 @@ fn read<T: DeserializeOwned, U>(
         )
     })?;
     check(value)
-}
-
-fn malformed(error: &serde_json::Error) -> ProviderError {
-    ProviderError::Malformed(format!(
-        "JSON that does not fit ({:?} at {}:{})",
-        error.classify(),
-        error.line(),
-        error.column()
-    ))
 }
 
 /// A refusal can quote the request, and with it what people said: only its status and the code in it are kept.

@@ -44,11 +44,6 @@ impl Remote {
         Ok(Self { http: http::client()?, base_url: base_url.to_owned(), guard: Guard::new("ai-server", limits, seed) })
     }
 
-    /// What stands before the server.
-    pub const fn guard(&self) -> &Guard {
-        &self.guard
-    }
-
     /// Whether it lives.
     ///
     /// # Errors
@@ -63,7 +58,7 @@ impl Remote {
     /// As any call.
     pub async fn say(&self, user: AccountId, message: &str, session: Option<&str>, within: Duration) -> Result<Reply> {
         let said = json!({"user_id": user, "user_message": message, "session_id": session});
-        parse(&self.guard.once_within(within, self.call(Method::POST, "/chat", Some(&said))).await?)
+        http::json(&self.guard.once_within(within, self.call(Method::POST, "/chat", Some(&said))).await?)
     }
 
     /// The mood of today; it stores the report.
@@ -72,7 +67,7 @@ impl Remote {
     /// As any call; [`ProviderError::Nothing`] without a conversation.
     pub async fn mood(&self, family: FamilyId) -> Result<Value> {
         let path = format!("/generate-emotional-report/{family}");
-        parse(&self.guard.once(self.call(Method::POST, &path, None)).await?)
+        http::json(&self.guard.once(self.call(Method::POST, &path, None)).await?)
     }
 
     /// The mood over a period; it stores the report.
@@ -81,7 +76,7 @@ impl Remote {
     /// As any call.
     pub async fn mood_report(&self, family: FamilyId, period: Period) -> Result<Value> {
         let path = format!("/generate-emotional-report/period/{family}");
-        parse(&self.guard.once(self.call(Method::POST, &path, Some(&dates(period)))).await?)
+        http::json(&self.guard.once(self.call(Method::POST, &path, Some(&dates(period)))).await?)
     }
 
     /// What the conversations are about.
@@ -90,7 +85,7 @@ impl Remote {
     /// As any call.
     pub async fn keywords(&self, family: FamilyId) -> Result<Value> {
         let path = format!("/generate-keyword/{family}");
-        parse(&self.guard.ask(|| self.call(Method::GET, &path, None)).await?)
+        http::json(&self.guard.ask(|| self.call(Method::GET, &path, None)).await?)
     }
 
     /// How somebody speaks and thinks.
@@ -100,7 +95,7 @@ impl Remote {
     pub async fn psychology(&self, family: FamilyId, period: Option<Period>) -> Result<Value> {
         let path = format!("/analyze-mental-health/{family}");
         let dates = period.map(dates);
-        parse(&self.guard.once(self.call(Method::POST, &path, dates.as_ref())).await?)
+        http::json(&self.guard.once(self.call(Method::POST, &path, dates.as_ref())).await?)
     }
 
     /// The weather at an account's address.
@@ -109,7 +104,7 @@ impl Remote {
     /// As any call; [`ProviderError::Nothing`] if it knows none.
     pub async fn weather(&self, user: AccountId) -> Result<Value> {
         let path = format!("/weather/{user}");
-        parse(&self.guard.ask(|| self.call(Method::GET, &path, None)).await?)
+        http::json(&self.guard.ask(|| self.call(Method::GET, &path, None)).await?)
     }
 
     async fn call(&self, method: Method, path: &str, sent: Option<&Value>) -> Result<Bytes> {
@@ -132,17 +127,6 @@ async fn answer(response: Response) -> Result<Bytes> {
         // Its reason can hold what was said.
         status => Err(http::refused(status, "")),
     }
-}
-
-fn parse<T: serde::de::DeserializeOwned>(bytes: &Bytes) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        ProviderError::Malformed(format!(
-            "JSON that does not fit ({:?} at {}:{})",
-            error.classify(),
-            error.line(),
-            error.column()
-        ))
-    })
 }
 
 fn dates((start, end): Period) -> Value {

@@ -9,7 +9,7 @@ use jiff::tz::Offset;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ai::Key;
+use crate::Key;
 use crate::guard::{Guard, Health, Limits};
 use crate::news::Item;
 use crate::{ProviderError, Result, http, portal};

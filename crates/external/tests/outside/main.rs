@@ -9,8 +9,8 @@ mod weather;
 mod prelude {
     pub use std::time::Duration;
 
+    pub use carebot_external::Key;
     pub use carebot_external::ProviderError;
-    pub use carebot_external::ai::Key;
     pub use carebot_external::guard::Limits;
     pub use carebot_testkit::provider::{Play, Provider};
     pub use serde_json::{Value, json};

@@ -12,6 +12,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use carebot_model::mix::{STEP, mix};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use tokio::task::{JoinError, JoinHandle};
 use tower::ServiceExt;
@@ -56,11 +57,8 @@ struct RequestIds(AtomicU64);
 
 impl RequestIds {
     fn next(&self) -> HeaderValue {
-        // SplitMix64 (Steele, Lea and Flood 2014) from a random start: no two of 2^64 are equal, and neighbours look it.
-        let mut id = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        HeaderValue::from_str(&format!("{:016x}", id ^ (id >> 31))).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        let id = mix(self.0.fetch_add(STEP, Ordering::Relaxed));
+        HeaderValue::from_str(&format!("{id:016x}")).unwrap_or_else(|_| HeaderValue::from_static("-"))
     }
 }
 

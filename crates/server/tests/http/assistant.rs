@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use carebot_external::ai::{Key, openai};
+use carebot_external::Key;
+use carebot_external::ai::openai;
 use carebot_external::guard::Limits;
 use carebot_service::assistant::{self, Provider as Who};
 use carebot_testkit::provider::{Asked, Play, Provider};

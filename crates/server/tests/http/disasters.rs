@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use carebot_database::{Db, accounts, families, params, transact};
+use carebot_external::Key;
 use carebot_external::ProviderError;
-use carebot_external::ai::Key;
 use carebot_external::disaster::Settings as Provided;
 use carebot_external::guard::Limits;
 use carebot_model::accounts::NewAccount;

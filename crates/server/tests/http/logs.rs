@@ -5,7 +5,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use tracing_subscriber::filter::LevelFilter;
 
-use carebot_external::ai::{Key, openai};
+use carebot_external::Key;
+use carebot_external::ai::openai;
 use carebot_external::guard::Limits;
 use carebot_testkit::provider::{Play, Provider};
 

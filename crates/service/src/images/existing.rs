@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use carebot_database::{DbError, images, transact};
 use carebot_model::AccountId;
-use carebot_model::images::{Image, hexadecimal};
+use carebot_model::images::Image;
+use carebot_model::text::hexadecimal;
 
 use super::{MIB, blocking, process, storage};
 use crate::{Error, Result, Service};

@@ -23,7 +23,8 @@ use bytes::Bytes;
 use carebot_database::images::{NewReference, Viewer};
 use carebot_database::{DbError, Tx, images, members, transact};
 use carebot_model::access::{Action, Actor, Permit, Relation, Relations, rules};
-use carebot_model::images::{Deleted, Format, Image, Source, Uploaded, hexadecimal};
+use carebot_model::images::{Deleted, Format, Image, Source, Uploaded};
+use carebot_model::text::hexadecimal;
 use carebot_model::{AccountId, FamilyId, RowId};
 use tokio::sync::{Semaphore, SemaphorePermit};
 

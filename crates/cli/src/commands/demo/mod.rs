@@ -23,8 +23,6 @@ use crate::{logging, output, setup, signals};
 
 /// Where the demonstration listens if the address is free.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
-/// Korea is nine hours ahead of UTC.
-const KOREA: i64 = 9 * 3_600_000;
 /// Between two lines about live reports where they are not rewritten.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// Live reports between two activities.
@@ -231,7 +229,7 @@ fn live_line(second: u32, what: &day::What) -> String {
 
 /// The second of the day in Korea.
 fn second_of_day(now: Timestamp) -> u32 {
-    let millis = (now.millis() + KOREA).rem_euclid(i64::from(day::DAY) * 1_000);
+    let millis = (now.millis() + carebot_model::korea::AHEAD_MS).rem_euclid(i64::from(day::DAY) * 1_000);
     u32::try_from(millis / 1_000).unwrap_or(0)
 }
 

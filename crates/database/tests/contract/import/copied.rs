@@ -195,6 +195,6 @@ both_engines! {
         assert_eq!(counts["news"].skipped, BTreeMap::from([("unknown_word", 1)]));
         let mut again = news.health[0].clone();
         again.id = t.id();
-        assert!(!transact!(t.db, tx => { tools::add_news_once(&mut tx, &again, false).await }).unwrap(), "the job knows the link");
+        assert!(!transact!(t.db, tx => { tools::add_news_once(&mut tx, &again).await }).unwrap(), "the job knows the link");
     }
 }

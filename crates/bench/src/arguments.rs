@@ -22,6 +22,8 @@ The benchmark of carebot. Build it with --release, on a quiet machine:
   --only TEXT                    only workloads whose name holds TEXT, such as latest; no comparisons
   --against PROGRAM              instead of all that: is this build cheaper than another one? PROGRAM is a copy of this
                                  program as it was before a change; both serve in turn, a tenth of a second each
+  --alarms                       instead of all that: 5,000 open streams, and alarms of 1,000 robots, on SQLite; for
+                                 docs/reliability.md
   --write FILE                   put the tables between the markers of this file as well
 
 MariaDB must be installed for its half, and sysbench for the comparison with it
@@ -60,6 +62,8 @@ pub struct Arguments {
     pub million: bool,
     /// Part of the name of the workloads that are wanted, if not all are.
     pub only: Option<String>,
+    /// Whether alarms are measured, instead of requests.
+    pub alarms: bool,
     /// Another build of this program to be compared with.
     pub against: Option<PathBuf>,
     /// The document that gets the tables.
@@ -76,6 +80,7 @@ impl Arguments {
             clients: 32,
             million: true,
             only: None,
+            alarms: false,
             against: None,
             write: None,
         };
@@ -102,6 +107,7 @@ impl Arguments {
                     arguments.rounds = 2;
                 }
                 "--only" => arguments.only = Some(value()?),
+                "--alarms" => arguments.alarms = true,
                 "--against" => arguments.against = Some(value()?.into()),
                 "--write" => arguments.write = Some(value()?.into()),
                 other => return Err(format!("there is no `{other}`; see --help").into()),

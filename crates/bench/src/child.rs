@@ -7,9 +7,11 @@ use std::sync::Arc;
 use axum::serve::ListenerExt;
 use carebot_database::ambient::{SystemClock, SystemRng};
 use carebot_database::{Db, Options, migrate};
+use carebot_external::channels::addresses::Policy;
 use carebot_server::edge::cookie::CookieSettings;
 use carebot_server::{ServerSettings, listen};
-use carebot_service::{Service, Settings, jobs};
+use carebot_service::alarms::carrier::{self, Outward};
+use carebot_service::{Service, Settings, alarms, jobs};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +35,13 @@ pub fn serve(address: SocketAddr, database: &str) -> Result {
         let options = Options { sqlite_readers: cores.max(2), ..Options::default() };
         let db = Db::open(&database.parse()?, &options).await?;
         migrate::run(&db, &SystemClock, &SystemRng).await?;
-        let settings = Settings { hash_concurrency: cores, ..Settings::default() };
+        // Notices go to gateways on this machine.
+        let key = carrier::vapid_key(&db).await.map_err(|error| format!("{error:?}"))?;
+        let policy = Policy { allow_private: true };
+        let outward = Outward::new(key, "mailto:nobody@example.com", None, policy, Arc::new(SystemClock));
+        let carrier = Arc::new(outward.map_err(|bad| bad.to_string())?);
+        let alarms = alarms::Settings { carrier: Some(carrier), allow_private: true, ..alarms::Settings::default() };
+        let settings = Settings { hash_concurrency: cores, alarms, ..Settings::default() };
         let service = Service::start(db, Arc::new(SystemClock), Arc::new(SystemRng), settings).await;
         let service = service.map_err(|error| format!("{error:?}"))?;
         let jobs = jobs::start(&service);

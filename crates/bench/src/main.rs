@@ -14,11 +14,13 @@
 //! * [`work`]: what is asked of a server; [`load`] asks it, [`process`] reads what it cost.
 //! * [`sysbench`] and [`raw_sqlite`]: what the engines do without a server in front of them, for comparison.
 //! * [`run`]: the rounds; [`report`] and [`machine`]: what comes out.
+//! * [`alarms`]: streams that are open, and how long it takes until somebody has a notice.
 //! * [`compare`]: two builds against each other, for whoever makes something faster on a machine that is not quiet.
 //!
 //! # To add a workload
 //! A variant of [`work::Work`] with its request, its check and its targets.
 
+mod alarms;
 mod arguments;
 mod child;
 mod compare;

@@ -14,7 +14,7 @@ use crate::process::{CpuTime, Memory};
 use crate::raw_sqlite::{self, Raw};
 use crate::scene::{Data, Engine, Running, Scene};
 use crate::work::Work;
-use crate::{Result, compare, machine, report, seed, sysbench};
+use crate::{Result, alarms, compare, machine, report, seed, sysbench};
 
 /// Which part of a measurement's length is asked before it and not counted: connections, statements and caches get warm.
 const WARM_UP: u32 = 5;
@@ -117,8 +117,12 @@ pub fn run(arguments: &Arguments) -> Result {
     if let Some(other) = &arguments.against {
         return runtime.block_on(compare::run(arguments, other));
     }
-    let findings = runtime.block_on(measure(arguments))?;
-    let text = report::tables(&findings, arguments);
+    let text = if arguments.alarms {
+        let folder = new_folder()?;
+        runtime.block_on(alarms::run(&std::env::current_exe()?, folder.path()))?
+    } else {
+        report::tables(&runtime.block_on(measure(arguments))?, arguments)
+    };
     println!("{text}");
     match &arguments.write {
         Some(path) => report::write(path, &text),

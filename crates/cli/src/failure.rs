@@ -151,8 +151,9 @@ impl From<Error> for Failure {
             | Error::NotFound(message)
             | Error::Conflict(message)
             | Error::Failed(message)
-            | Error::NothingFrom(message) => Self::new(message),
-            Error::TooLarge(message) => Self::new(message),
+            | Error::NothingFrom(message)
+            | Error::Busy(message) => Self::new(message),
+            Error::TooLarge(message) | Error::OutOfBounds(message) => Self::new(message),
             Error::TooLong(field) => Self::new(format!("The value of `{field}` is too long")),
             Error::Forbidden => Self::new("this is not allowed"),
             Error::TooMany(seconds) => Self::new("too many failures").next(format!("Try again in {seconds} s.")),

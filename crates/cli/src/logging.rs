@@ -19,6 +19,11 @@ pub fn for_command(verbose: bool) {
     start(&filter("warn", verbose), LogFormat::Pretty);
 }
 
+/// For simulations, in which everything goes wrong all the time: nothing, unless it is asked for.
+pub fn for_simulation(verbose: bool) {
+    start(&filter("off", verbose), LogFormat::Pretty);
+}
+
 fn filter(base: &str, verbose: bool) -> String {
     let mut filter = base.to_owned();
     if verbose {

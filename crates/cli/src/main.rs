@@ -6,7 +6,7 @@
 //! * [`setup`]: from the configuration to a running service.
 //! * [`logging`] and [`signals`]: what every long-running command has.
 //! * [`client`]: the other side of the HTTP interface.
-//! * [`archive`]: the files that backups and exports are.
+//! * [`archive`]: the files that backups and exports are; [`timeline_key`]: the file that timelines are verified with.
 //! * [`failure`], [`output`] and [`secret`]: what a person at the terminal reads and types.
 //!
 //! # To add a command
@@ -23,6 +23,7 @@ mod output;
 mod secret;
 mod setup;
 mod signals;
+mod timeline_key;
 
 use std::process::ExitCode;
 

@@ -5,18 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carebot_database::ambient::{Clock, Rng, SystemClock, SystemRng};
+use carebot_database::journal::{self, ChainKey};
 use carebot_database::{Db, DbError, DbUrl, migrate};
+use carebot_external::channels::mail::Mailer;
+use carebot_external::ping::Ping;
 use carebot_model::authentication::IdleLimits;
 use carebot_server::ServerSettings;
 use carebot_server::edge::cookie::CookieSettings;
 use carebot_server::edge::proxy::TrustedProxies;
+use carebot_service::alarms::carrier::{self, Outward};
+use carebot_service::alarms::heads::Receiver;
 use carebot_service::throttle::Limits;
-use carebot_service::{Service, Settings};
+use carebot_service::{Service, Settings, alarms};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use crate::config::{Config, Join};
 use crate::failure::{Failure, Result, is_refused};
+use crate::timeline_key;
 
 /// How long the server waits for a MariaDB that does not answer when it starts.
 pub const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
@@ -119,12 +125,88 @@ pub async fn prepare_schema(db: &Db, check_only: bool) -> Result {
     Ok(())
 }
 
-/// The use cases on an open database.
+/// The use cases on an open database, for commands: they hand nothing out, and write nothing into timelines unless they have made
+/// sure of the key.
 pub async fn service(db: Db, config: &Config) -> Result<Arc<Service>> {
-    Ok(Service::start(db, clock(), rng(), service_settings(config)?).await?)
+    let key = match timeline_key::read(&config.timeline_key_file()) {
+        Ok(Some(key)) => key,
+        Ok(None) => timeline_key::throw_away(&*rng()),
+        Err(failure) => {
+            tracing::warn!("{failure}");
+            timeline_key::throw_away(&*rng())
+        }
+    };
+    let alarms = alarms::Settings { key, ..alarms_settings(config) };
+    Ok(Service::start(db, clock(), rng(), service_settings(config, alarms)?).await?)
 }
 
-fn service_settings(config: &Config) -> Result<Settings> {
+/// The ways out of a server, as far as they need no database.
+pub struct Channels {
+    mailer: Option<Mailer>,
+    dead_man: Option<Ping>,
+    heads: Option<Receiver>,
+}
+
+impl Channels {
+    /// As they are configured.
+    pub fn of(config: &Config) -> Result<Self> {
+        let bad = |what: String| Failure::new(what).next("`carebot doctor` looks at the channels of alarms.");
+        Ok(Self {
+            mailer: config.mail.for_service().map_err(bad)?,
+            dead_man: config.alarms.dead_man().map_err(bad)?,
+            heads: config.alarms.heads().map_err(bad)?,
+        })
+    }
+}
+
+/// The use cases on an open database, for a server: alarms go out.
+pub async fn serving(db: Db, config: &Config, channels: Channels) -> Result<Arc<Service>> {
+    let key = chain_key(&db, config).await?;
+    let vapid = carrier::vapid_key(&db).await?;
+    let Channels { mailer, dead_man, heads } = channels;
+    let outward = Outward::new(vapid, &config.push_contact(), mailer, config.alarms.policy(), clock());
+    let outward = outward.map_err(|bad| Failure::new(format!("channels of alarms: {bad}")))?;
+    let alarms = alarms::Settings { key, carrier: Some(Arc::new(outward)), dead_man, heads, ..alarms_settings(config) };
+    Ok(Service::start(db, clock(), rng(), service_settings(config, alarms)?).await?)
+}
+
+/// The key of the timelines. A server without it raises alarms all the same, and says what nobody will be able to verify.
+async fn chain_key(db: &Db, config: &Config) -> Result<ChainKey> {
+    let path = config.timeline_key_file();
+    let rng = rng();
+    let key = timeline_key::read_or_make(&path, &*rng).unwrap_or_else(|failure| {
+        tracing::error!("{failure}; alarms are raised all the same, with entries that nobody will be able to verify");
+        timeline_key::throw_away(&*rng)
+    });
+    if timeline_key::is_open(&path) {
+        tracing::warn!(file = %path.display(), "others on this machine can read the key of the timelines, and so forge entries; chmod 600");
+    }
+    if config.timeline_key_is_anywhere() {
+        tracing::warn!(
+            file = %path.display(),
+            "the key of the timelines lies in the working directory; set alarms.key_file, to the same key for every server of this database"
+        );
+    }
+    if let Some(other) = journal::newest_key(&mut db.read()).await?.filter(|newest| newest != key.id()) {
+        tracing::warn!(
+            key = key.id(),
+            other,
+            "the timelines were made with another key: `carebot alarms verify` will say so; put the right file back if there is one"
+        );
+    }
+    Ok(key)
+}
+
+fn alarms_settings(config: &Config) -> alarms::Settings {
+    alarms::Settings {
+        public_url: config.alarms_url().map(str::to_owned),
+        at_once: config.alarms.at_once,
+        allow_private: config.alarms.allow_private_addresses,
+        ..alarms::Settings::default()
+    }
+}
+
+fn service_settings(config: &Config, alarms: alarms::Settings) -> Result<Settings> {
     let millis = |seconds: u64| i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
     let rows = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
     Ok(Settings {
@@ -154,6 +236,8 @@ fn service_settings(config: &Config) -> Result<Settings> {
         weather: config.weather.for_service(),
         news: config.news.for_service(),
         disasters: config.disasters.for_service(),
+        alarms,
+        streams: carebot_service::streams::Settings { most: config.server.event_streams, ..Default::default() },
     })
 }
 
@@ -164,6 +248,7 @@ pub fn server_settings(config: &Config) -> ServerSettings {
         body_limit: config.server.body_limit_bytes,
         body_timeout: Duration::from_secs(config.server.body_timeout_seconds),
         header_timeout: Duration::from_secs(config.server.header_timeout_seconds),
+        write_timeout: Duration::from_secs(config.server.write_timeout_seconds),
         grace: Duration::from_secs(config.server.shutdown_grace_seconds),
         docs: config.docs(),
         public_url: config.server.public_url.as_ref().map(|url| url.as_str().to_owned()),

@@ -1,9 +1,10 @@
 //! Clock, randomness and row numbers: they come in as arguments everywhere, and only here do they touch the system.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use carebot_model::mix::{STEP, mix};
 use carebot_model::text::hexadecimal;
 use carebot_model::{RowId, Timestamp};
 
@@ -55,6 +56,30 @@ impl Clock for ManualClock {
 pub trait Rng: Send + Sync + std::fmt::Debug {
     /// Fills a buffer.
     fn fill(&self, buffer: &mut [u8]);
+}
+
+/// Repeatable randomness: the same bytes in every run, other bytes at every call; for tests and simulations. (SplitMix64.)
+#[derive(Debug)]
+pub struct SeededRng(AtomicU64);
+
+impl SeededRng {
+    /// From a seed.
+    pub const fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    /// The next number.
+    pub fn next(&self) -> u64 {
+        mix(self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP))
+    }
+}
+
+impl Rng for SeededRng {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
 }
 
 /// The system's cryptographic source.
@@ -156,6 +181,11 @@ impl RowIds {
         })
     }
 
+    /// The node number of this process.
+    pub fn node(&self) -> i64 {
+        self.lock().node
+    }
+
     fn lease_millis() -> i64 {
         i64::try_from(Self::LEASE.as_millis()).unwrap_or(i64::MAX)
     }
@@ -163,8 +193,8 @@ impl RowIds {
     /// Prolongs the lease; to be called every [`RowIds::RENEWAL`].
     ///
     /// # Errors
-    /// [`DbError::Unavailable`] if somebody else took the node number (this process had been silent for longer than its
-    /// lease), or as any statement. The process must then stop making numbers: [`RowIds::next`] refuses by itself.
+    /// [`DbError::Conflict`] if somebody else took the node number (this process had been silent for longer than its
+    /// lease), or as any statement. Until it has [another](RowIds::take_another), [`RowIds::next`] refuses by itself.
     pub async fn renew(&self, db: &Db, now: Timestamp) -> Result<()> {
         let (node, holder, until) = {
             let state = self.lock();
@@ -176,11 +206,22 @@ impl RowIds {
             .execute("UPDATE nodes SET leased_until = ? WHERE node = ? AND holder = ?", params![until, node, holder])
             .await?;
         if kept == 0 {
-            return Err(DbError::Unavailable("the node number of this server was taken by another".into()));
+            return Err(DbError::Conflict("the node number of this server was taken by another".into()));
         }
         let mut state = self.lock();
         state.until = until.millis() - RowId::EPOCH_MS;
         state.renewed = instant();
+        Ok(())
+    }
+
+    /// Takes another node number: this process had been silent for so long that somebody else has its own.
+    ///
+    /// # Errors
+    /// As [`RowIds::lease`].
+    pub async fn take_another(&self, db: &Db, now: Timestamp, rng: &dyn Rng) -> Result<()> {
+        let fresh = Self::lease(db, now, rng).await?;
+        let fresh = fresh.state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *self.lock() = fresh;
         Ok(())
     }
 

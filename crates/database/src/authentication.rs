@@ -1,11 +1,12 @@
 //! Sessions and passwords.
 
 use carebot_model::access::{Actor, Membership, Permit, SessionInfo};
+use carebot_model::alarms::EventKind;
 use carebot_model::authentication::{IdleLimits, Session, SessionKind};
 use carebot_model::{AccountId, FamilyId, RowId, Timestamp};
 
 use crate::ambient::Rng;
-use crate::{Result, Row, Tx, Value, params};
+use crate::{Result, Row, Tx, Value, params, rules};
 
 /// The SHA-256 of a session's token: what is stored, and what sessions are found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -265,6 +266,30 @@ pub async fn end_session(tx: &mut Tx, permit: &Permit<AccountId>, id: RowId, now
 /// As any statement.
 pub async fn note_refused(tx: &mut Tx, id: RowId, now: Timestamp) -> Result<bool> {
     Ok(tx.execute("UPDATE sessions SET refused_at = ? WHERE id = ?", params![now, id]).await? == 1)
+}
+
+/// Whether a family was told after a time that a session of its robot is refused. Whoever calls holds the lock of the family's
+/// [`Journal`](crate::journal::Journal).
+///
+/// # Errors
+/// As any statement.
+pub async fn was_refusal_told(tx: &mut Tx, family: FamilyId, session: RowId, since: Timestamp) -> Result<bool> {
+    let told = rules::robot(tx, family).await?.and_then(|robot| robot.refused_at);
+    if told.is_none_or(|told| told <= since) {
+        return Ok(false);
+    }
+    // It may have been another session.
+    let bodies: Vec<String> = tx
+        .fetch(
+            "SELECT body FROM events WHERE family_id = ? AND kind = ? AND created_at > ?",
+            params![family, EventKind::Refused, since],
+            |row| row.get(0),
+        )
+        .await?;
+    let is_it = |body: &String| {
+        serde_json::from_str::<serde_json::Value>(body).is_ok_and(|body| body["session_id"] == session.0)
+    };
+    Ok(bodies.iter().any(is_it))
 }
 
 /// Has a session remembered; says whether it existed.

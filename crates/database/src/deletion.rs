@@ -34,6 +34,16 @@ const fn child(table: &'static str, column: &'static str, key: &'static [&'stati
 
 /// What hangs from a family.
 pub const OF_FAMILY: &[Child] = &[
+    child("deliveries", "family_id", &["id"]),
+    child("alarm_notifications", "family_id", &["notification_id"]),
+    child("alarms", "family_id", &["id"]),
+    child("rule_states", "family_id", &["rule"]),
+    child("rules", "family_id", &["rule"]),
+    child("ladders", "family_id", &["severity"]),
+    child("robots", "family_id", &["family_id"]),
+    child("events", "family_id", &["seq"]),
+    child("alarm_entries", "family_id", &["seq"]),
+    child("family_heads", "family_id", &["family_id"]),
     child("home_status", "family_id", &["reported_at", "id"]),
     child("health_status", "family_id", &["reported_at", "id"]),
     child("active_status", "family_id", &["reported_at", "id"]),
@@ -59,6 +69,12 @@ pub const OF_ACCOUNT: &[Child] = &[
     child("members", "user_id", &["id"]),
     child("sessions", "account_id", &["id"]),
     child("contacts", "account_id", &["account_id"]),
+    child("contact_channels", "account_id", &["account_id"]),
+    child("push_subscriptions", "account_id", &["id"]),
+    child("channel_health", "account_id", &["channel"]),
+    child("stream_presence", "account_id", &["node"]),
+    child("idempotency_keys", "account_id", &["key_hash"]),
+    child("deliveries", "account_id", &["id"]),
     child("image_references", "account_id", &["id"]),
     child(IMAGES, "owner_id", &["id"]),
 ];
@@ -85,7 +101,7 @@ pub async fn step(db: &Db) -> Result<bool> {
             .await?;
         let Some(id) = marked else { continue };
         for child in children {
-            if remove(db, child, &id).await? > 0 {
+            if has_rows(db, child, &id).await? && remove(db, child, &id).await? > 0 {
                 return Ok(true);
             }
         }
@@ -94,6 +110,19 @@ pub async fn step(db: &Db) -> Result<bool> {
         return Ok(true);
     }
     Ok(false)
+}
+
+/// Whether anything of a table hangs from a row. Asked for without a transaction, which would wait for everybody who writes.
+async fn has_rows(db: &Db, child: &Child, id: &str) -> Result<bool> {
+    let found = db
+        .read()
+        .fetch_optional(
+            format!("SELECT 1 FROM {} WHERE {} = ? LIMIT 1", child.table, child.column),
+            params![id],
+            |_| Ok(()),
+        )
+        .await?;
+    Ok(found.is_some())
 }
 
 async fn remove(db: &Db, child: &Child, id: &str) -> Result<usize> {
@@ -130,18 +159,13 @@ fn refers_as(table: &str) -> Option<Source> {
 }
 
 async fn first_keys(tx: &mut Tx, child: &Child, id: &str) -> Result<Vec<Vec<Value>>> {
-    let columns = child.key.join(", ");
-    let width = child.key.len();
+    let (columns, key) = (child.key.join(", "), child.key);
     tx.fetch(
         format!("SELECT {columns} FROM {} WHERE {} = ? ORDER BY {columns} LIMIT {STEP}", child.table, child.column),
         params![id],
         move |row| {
-            (0..width)
-                .map(|index| match row.get::<i64>(index) {
-                    Ok(number) => Ok(Value::Int(number)),
-                    Err(_) => row.get::<String>(index).map(Value::Text),
-                })
-                .collect()
+            // Hashes are bytes that are no text.
+            key.iter().enumerate().map(|(index, column)| row.value(index, column.ends_with("_hash"))).collect()
         },
     )
     .await

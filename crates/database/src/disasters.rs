@@ -191,8 +191,8 @@ pub async fn deliver(
     notification: &NewNotification,
     cursor: &Cursor,
     now: Timestamp,
-) -> Result<usize> {
-    let mut count = 0;
+) -> Result<Vec<(FamilyId, RowId)>> {
+    let mut delivered = Vec::new();
     if !to.is_empty() {
         let marks = vec!["?"; to.len()].join(",");
         let mut values = params![sn];
@@ -216,7 +216,7 @@ pub async fn deliver(
                 params![*family, now, *id, notification.grade, notification.description.as_ref(), sn],
             )
             .await?;
-            count += 1;
+            delivered.push((*family, *id));
         }
     }
     tx.execute(
@@ -224,7 +224,7 @@ pub async fn deliver(
         params![cursor.address.as_str(), cursor.account.as_str(), sn],
     )
     .await?;
-    Ok(count)
+    Ok(delivered)
 }
 
 /// Notes that everybody has a message.

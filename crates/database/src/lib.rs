@@ -28,21 +28,27 @@
 #![deny(missing_docs)]
 
 pub mod accounts;
+pub mod alarms;
 pub mod ambient;
 pub mod authentication;
 pub mod backup;
 pub mod chats;
 pub mod connector;
+pub mod contacts;
 pub mod deletion;
 pub mod disasters;
 pub mod families;
+pub mod idempotency;
 pub mod images;
 pub mod import;
+pub mod journal;
 pub mod leases;
 pub mod listing;
 pub mod members;
 pub mod messages;
 pub mod notifications;
+pub mod presence;
+pub mod rules;
 pub mod status;
 pub mod tools;
 pub mod weather;

@@ -1,7 +1,7 @@
 //! Memberships, and requests for them.
 
 use carebot_model::access::Permit;
-use carebot_model::members::{JoinRequest, Member, Position};
+use carebot_model::members::{JoinRequest, Member, Place, Position};
 use carebot_model::text::Name;
 use carebot_model::{AccountId, FamilyId, MemberId, Timestamp};
 
@@ -111,6 +111,64 @@ pub async fn named(tx: &mut Tx, family: FamilyId) -> Result<Vec<(AccountId, Stri
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
     .await
+}
+
+/// The approved members of a family in its order, counted from 1.
+///
+/// # Errors
+/// As any statement.
+pub async fn placed(tx: &mut Tx, family: FamilyId) -> Result<Vec<Place>> {
+    let mut places: Vec<Place> = tx
+        .fetch(
+            format!(
+                "SELECT m.id, m.user_id, m.nickname, m.position FROM {LIVE}
+                 WHERE m.family_id = ? AND m.approved_at IS NOT NULL ORDER BY m.sort_order, m.id"
+            ),
+            params![family],
+            |row| {
+                Ok(Place {
+                    id: row.get(0)?,
+                    user_id: row.get(1)?,
+                    nickname: row.get(2)?,
+                    position: row.get(3)?,
+                    order: 0,
+                })
+            },
+        )
+        .await?;
+    for (place, order) in places.iter_mut().zip(1..) {
+        place.order = order;
+    }
+    Ok(places)
+}
+
+/// Stores the order of a family's members, and in which capacity each belongs to it; requests to join come behind them. Whoever
+/// calls holds the lock of the family's [`Journal`](crate::journal::Journal).
+///
+/// # Errors
+/// As any statement.
+pub async fn set_places(tx: &mut Tx, permit: &Permit<FamilyId>, places: &[Place]) -> Result<()> {
+    let family = *permit.resource();
+    let requests: Vec<MemberId> = tx
+        .fetch(
+            "SELECT id FROM members WHERE family_id = ? AND approved_at IS NULL ORDER BY sort_order, id",
+            params![family],
+            |row| row.get(0),
+        )
+        .await?;
+    for place in places {
+        tx.execute(
+            "UPDATE members SET position = ? WHERE id = ? AND family_id = ?",
+            params![place.position, place.id, family],
+        )
+        .await?;
+    }
+    let all = places.iter().map(|place| place.id).chain(requests);
+    for (id, order) in all.zip(1_i64..) {
+        tx.execute("UPDATE members SET sort_order = ? WHERE id = ? AND family_id = ?", params![order, id, family])
+            .await?;
+    }
+    Ok(())
 }
 
 /// Whether an account is an approved member of a family.

@@ -1,5 +1,7 @@
 //! Reports, generic over their kind.
 
+use std::collections::HashSet;
+
 use carebot_model::access::Permit;
 use carebot_model::images::Source;
 use carebot_model::status::{Mental, RangeOn, Report, StatusKind};
@@ -55,6 +57,33 @@ pub async fn create<K: StatusKind>(tx: &mut Tx, permit: &Permit<FamilyId>, repor
 pub async fn append<K: StatusKind>(db: &Db, permit: &Permit<FamilyId>, report: &NewReport<K>) -> Result<RowId> {
     db.append(row_of(*permit.resource(), report)).await?;
     Ok(report.id)
+}
+
+/// Which of some keys of the robot's a family's reports of a kind have already.
+///
+/// # Errors
+/// As any statement.
+pub async fn known_keys<K: StatusKind>(
+    tx: &mut Tx,
+    permit: &Permit<FamilyId>,
+    keys: &[&str],
+) -> Result<HashSet<String>> {
+    if keys.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let marks = vec!["?"; keys.len()].join(",");
+    let mut values = params![*permit.resource()];
+    values.extend(keys.iter().map(|key| Value::from(*key)));
+    tx.fold(
+        format!("SELECT source_key FROM {} WHERE family_id = ? AND source_key IN ({marks})", K::TABLE),
+        values,
+        HashSet::new,
+        |known, row| {
+            known.insert(row.get(0)?);
+            Ok(())
+        },
+    )
+    .await
 }
 
 /// The columns of a listing: time, number, family, then the kind's own.
@@ -148,6 +177,29 @@ pub async fn latest<K: StatusKind>(tx: &mut Tx, permit: &Permit<FamilyId>) -> Re
         report::<K>,
     )
     .await
+}
+
+/// The number of the newest report of each of some families that has one: cheap, for who wants to know whether there is another.
+///
+/// # Errors
+/// As any statement.
+pub async fn newest_of<K: StatusKind>(tx: &mut Tx, families: &[FamilyId]) -> Result<Vec<(FamilyId, RowId)>> {
+    if families.is_empty() {
+        return Ok(Vec::new());
+    }
+    let marks = vec!["?"; families.len()].join(",");
+    let found = tx
+        .fetch(
+            format!(
+                "SELECT f.id, (SELECT s.id FROM {} s WHERE s.family_id = f.id ORDER BY s.reported_at DESC, s.id DESC LIMIT 1)
+                 FROM families f WHERE f.id IN ({marks})",
+                K::TABLE
+            ),
+            families.iter().map(|family| Value::from(*family)).collect(),
+            |row| Ok((row.get(0)?, row.get::<Option<RowId>>(1)?)),
+        )
+        .await?;
+    Ok(found.into_iter().filter_map(|(family, newest)| Some((family, newest?))).collect())
 }
 
 /// Deletes a family's newest report; says whether there was one.

@@ -1,6 +1,7 @@
 //! Disaster messages (긴급재난문자): what the government sends to every telephone of a region.
 
 use crate::Timestamp;
+use crate::alarms::Severity;
 
 /// A disaster message as it was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,5 +24,14 @@ impl DisasterMessage {
     /// Whether it is of the most urgent step, 위급재난: lives are in danger at once.
     pub fn is_extreme(&self) -> bool {
         self.step.trim() == "위급재난"
+    }
+
+    /// How bad it is: 위급재난 (lives are in danger at once) is critical, 긴급재난 warns, 안전안내 is for information only.
+    pub fn severity(&self) -> Option<Severity> {
+        match self.step.trim() {
+            "위급재난" => Some(Severity::Crit),
+            "긴급재난" => Some(Severity::Warn),
+            _ => None,
+        }
     }
 }

@@ -13,6 +13,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod alarms;
 pub mod authentication;
 pub mod backgrounds;
 pub mod chats;

@@ -30,6 +30,21 @@ pub struct Member {
     pub nickname: Option<String>,
 }
 
+/// Where a member stands in the family: who is told of an alarm when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Place {
+    /// The membership.
+    pub id: MemberId,
+    /// The member's account.
+    pub user_id: AccountId,
+    /// What the elder calls the member.
+    pub nickname: Option<String>,
+    /// In which capacity.
+    pub position: Position,
+    /// The place in the family's order, from 1.
+    pub order: i32,
+}
+
 /// A request to join a family that nobody has approved yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct JoinRequest {

@@ -20,6 +20,8 @@ pub struct ServerSettings {
     pub body_timeout: Duration,
     /// How long the head of a request may take to arrive.
     pub header_timeout: Duration,
+    /// How long the other end of a connection may leave untaken what was sent to it.
+    pub write_timeout: Duration,
     /// How long a shutdown waits for what is in flight.
     pub grace: Duration,
     /// Whether `/docs` is shown.
@@ -42,6 +44,7 @@ impl Default for ServerSettings {
             body_limit: 1 << 20,
             body_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(20),
             docs: true,
             public_url: None,

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
+use carebot_model::Timestamp;
 use carebot_model::access::Actor;
+use carebot_service::Error;
 use carebot_service::authentication::Client;
 use http::header;
 use http::request::Parts;
@@ -12,7 +14,8 @@ use http::request::Parts;
 use crate::app::App;
 use crate::edge::cookie;
 use crate::error::ApiError;
-use crate::extract::{Form, RangeQuery, body};
+use crate::extract::{Form, Invalid, RangeQuery, body, datetime};
+use crate::routes::action_of;
 
 /// Who calls: the cookie's session, or anonymous.
 pub struct Caller(pub Arc<Actor>);
@@ -28,7 +31,43 @@ impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        Ok(Self(app.service().current_actor(cookie::session(&parts.headers)).await?))
+        let asks = || action_of(&parts.method, parts.extensions.get::<MatchedPath>()?.as_str());
+        Ok(Self(app.service().actor_asking(cookie::session(&parts.headers), asks).await?))
+    }
+}
+
+/// Why a key cannot be one.
+pub const KEY: &str = "An Idempotency-Key has 1 to 255 visible ASCII characters";
+
+/// The client's own key for a request that it may send again.
+pub struct IdempotencyKey(pub Option<String>);
+
+impl FromRequestParts<App> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        const LONGEST: usize = 255;
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
+        let key = value
+            .to_str()
+            .ok()
+            .filter(|key| (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
+        Ok(Self(Some(key.ok_or(Error::Invalid(KEY))?.to_owned())))
+    }
+}
+
+/// When something was sensed, if that is not now.
+pub struct SensedAt(pub Option<Timestamp>);
+
+impl FromRequestParts<App> for SensedAt {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        const NAME: &str = "Carebot-Sensed-At";
+        let Some(value) = parts.headers.get(NAME) else { return Ok(Self(None)) };
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let at = datetime::timestamp(&text);
+        Ok(Self(Some(at.map_err(|fault| Invalid::one(fault.at(&["header", NAME], text.into())))?)))
     }
 }
 

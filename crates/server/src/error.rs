@@ -28,7 +28,7 @@ pub mod types {
 /// The sentence for a text that is too long for its field.
 pub const TOO_LONG: &str = "Text is too long";
 
-/// How long a client should wait before it tries again when the database is away.
+/// How long a client should wait before it tries again when the database is away, or it has as much under way as it may.
 const RETRY_SECONDS: u64 = 2;
 
 /// What a handler answers when it does not do what it was asked for.
@@ -138,6 +138,7 @@ fn service_response(error: Error, input: Option<Value>) -> Response {
             refusal(StatusCode::UNPROCESSABLE_ENTITY, types::NO_DATA, Some(json!(loc)), message, input)
         }
         Error::Invalid(message) => refusal(StatusCode::BAD_REQUEST, types::INVALID_VALUE, None, message, input),
+        Error::OutOfBounds(message) => refusal(StatusCode::BAD_REQUEST, types::INVALID_VALUE, None, &message, input),
         Error::TooLarge(message) => refusal(StatusCode::PAYLOAD_TOO_LARGE, types::TOO_LARGE, None, &message, input),
         // The text itself is not echoed: it is long.
         Error::TooLong(field) => {
@@ -161,6 +162,9 @@ fn service_response(error: Error, input: Option<Value>) -> Response {
         Error::TooMany(seconds) => {
             let message = "Too many failed attempts, try again later";
             retry_after(refusal(StatusCode::TOO_MANY_REQUESTS, types::TOO_MANY, None, message, None), seconds)
+        }
+        Error::Busy(message) => {
+            retry_after(refusal(StatusCode::TOO_MANY_REQUESTS, types::TOO_MANY, None, message, None), RETRY_SECONDS)
         }
         Error::Unavailable(error) => {
             let message = "The service is temporarily unavailable";

@@ -23,6 +23,7 @@ pub mod listen;
 pub mod metrics;
 pub mod openapi;
 pub mod operation;
+mod patience;
 pub mod routes;
 pub mod tls;
 

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::edge::{Edge, Peer};
+use crate::patience::{Patient, limit};
 use crate::tls::{CHECK, Certificate, TlsError};
 
 /// How long a TLS handshake may take.
@@ -67,6 +68,9 @@ pub async fn serve(
         tokio::spawn(async move {
             // Small answers must not wait for the other side's acknowledgement; without it they are only slower.
             let _ = stream.set_nodelay(true);
+            let patience = edge.app().settings().write_timeout;
+            limit(&stream, patience);
+            let stream = Patient::new(stream, patience);
             match acceptor {
                 None => connection(stream, address, false, &edge, &http, watcher).await,
                 Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
@@ -79,6 +83,8 @@ pub async fn serve(
     }
 
     drop(listener);
+    // They would never end by themselves.
+    edge.app().service().end_streams();
     finish(edge, graceful, settings.grace).await;
     if let Some(refresher) = refresher {
         refresher.abort();

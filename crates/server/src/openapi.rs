@@ -79,7 +79,7 @@ fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) ->
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": Operation::path_schema(name)}))
         .collect();
     parameters.extend(operation.parameters.iter().map(|parameter| {
-        json!({"name": parameter.name, "in": "query", "required": false, "description": parameter.description, "schema": parameter.schema})
+        json!({"name": parameter.name, "in": parameter.place, "required": false, "description": parameter.description, "schema": parameter.schema})
     }));
     let mut responses = Map::new();
     for (status, shapes) in &operation.answers {
@@ -94,10 +94,11 @@ fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) ->
         "responses": responses,
     });
     if let (Some(body), Some(entry)) = (&operation.body, entry.as_object_mut()) {
-        entry.insert(
-            "requestBody".into(),
-            json!({"required": true, "content": {(operation.media): {"schema": body(generator)}}}),
-        );
+        let mut content = json!({(operation.media): {"schema": body(generator)}});
+        if let Some((media, description)) = operation.other_media {
+            content[media] = json!({"schema": {"type": "string", "description": description}});
+        }
+        entry.insert("requestBody".into(), json!({"required": true, "content": content}));
     }
     entry
 }

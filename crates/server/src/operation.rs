@@ -21,9 +21,11 @@ use crate::extract::{Form, Invalid, id_schema};
 /// Makes a schema with the document's generator.
 type MakeSchema = Box<dyn Fn(&mut SchemaGenerator) -> Value + Send + Sync>;
 
-/// A parameter in the query.
+/// A parameter in the query or a header.
 pub struct Parameter {
     pub name: &'static str,
+    /// `query` or `header`.
+    pub place: &'static str,
     pub description: &'static str,
     pub schema: Value,
 }
@@ -52,6 +54,8 @@ pub struct Operation {
     pub body: Option<MakeSchema>,
     /// The media type of the body.
     pub media: &'static str,
+    /// Another one that it takes, and what stands in it.
+    pub other_media: Option<(&'static str, &'static str)>,
     pub parameters: Vec<Parameter>,
     pub answers: BTreeMap<u16, Vec<Shape>>,
     /// Headers that a success can carry.
@@ -73,6 +77,7 @@ pub fn operation(method: Method, path: &'static str, action: Action, summary: &'
         summary,
         body: None,
         media: "application/json",
+        other_media: None,
         parameters: Vec::new(),
         answers: BTreeMap::new(),
         headers: Vec::new(),
@@ -143,9 +148,43 @@ impl Operation {
         )
     }
 
+    /// Takes a body of another schema than that of a form.
+    pub fn body<T: JsonSchema>(mut self) -> Self {
+        self.body = Some(Box::new(|generator| generator.subschema_for::<T>().to_value()));
+        self
+    }
+
+    /// Takes the same also as a text of another media type.
+    pub const fn or_takes(mut self, media: &'static str, description: &'static str) -> Self {
+        self.other_media = Some((media, description));
+        self
+    }
+
+    /// Has a header that it looks at.
+    pub fn header(mut self, name: &'static str, description: &'static str, schema: Value) -> Self {
+        self.parameters.push(Parameter { name, place: "header", description, schema });
+        self
+    }
+
+    /// Takes a key with which it is carried out once, however often it is sent.
+    pub fn keyed(self) -> Self {
+        let text = "The client's own key for this request: sent again with the same one, it is not carried out again.";
+        self.header("Idempotency-Key", text, json!({"type": "string", "pattern": "^[!-~]{1,255}$"}))
+            .invalid(crate::context::KEY)
+    }
+
+    /// Takes the time at which something was sensed.
+    pub fn sensed(mut self) -> Self {
+        let text = "When it was sensed, at most 7 days ago; now if absent. What lies more than 5 minutes ahead is stored as of now.";
+        self.headers
+            .push(("Carebot-Corrected", "`true` if it was stored as of now because the robot's clock is ahead"));
+        self.header("Carebot-Sensed-At", text, crate::extract::datetime::timestamp_schema().to_value())
+            .invalid(carebot_service::status::TOO_OLD)
+    }
+
     /// Has a parameter in the query.
     pub fn query(mut self, name: &'static str, description: &'static str, schema: Value) -> Self {
-        self.parameters.push(Parameter { name, description, schema });
+        self.parameters.push(Parameter { name, place: "query", description, schema });
         if self.answers.get(&422).is_none_or(|shapes| !shapes.iter().any(|shape| matches!(shape, Shape::Invalid))) {
             self = self.answer(422, Shape::Invalid);
         }
@@ -278,7 +317,9 @@ impl Operation {
     /// The schema of a parameter in the path.
     pub fn path_schema(name: &str) -> Value {
         match name {
-            "message_id" | "notification_id" | "image_id" | "session_id" => json!({"type": "integer"}),
+            "message_id" | "notification_id" | "image_id" | "session_id" | "alarm_id" | "subscription_id" => {
+                json!({"type": "integer"})
+            }
             "master_region" | "file_name" => json!({"type": "string"}),
             _ => id_schema().to_value(),
         }

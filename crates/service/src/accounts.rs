@@ -159,7 +159,7 @@ impl Service {
             accounts::update(&mut tx, &permit, &change).await.map_err(taken)?;
             accounts::get(&mut tx, id).await?.ok_or(MISSING)
         })?;
-        self.sessions.forget_all();
+        self.rights_changed().await;
         Ok(updated)
     }
 
@@ -173,8 +173,13 @@ impl Service {
         accounts::get(&mut self.db.read(), *permit.resource()).await?.ok_or(MISSING)?;
         self.own_password(actor, password).await?;
         let now = self.now();
-        let existed = transact!(self.db, tx => { accounts::delete(&mut tx, &permit, now).await })?;
-        self.sessions.forget_all();
+        let existed = transact!(self.db, tx => {
+            if let Some(family) = families::id_by_main_user(&mut tx, *permit.resource()).await? {
+                self.sign_off(&mut tx, family, now).await?;
+            }
+            accounts::delete(&mut tx, &permit, now).await
+        })?;
+        self.rights_changed().await;
         self.deleted.notify_one();
         if existed { Ok(()) } else { Err(MISSING) }
     }

@@ -18,7 +18,7 @@ use crate::throttle::Key;
 use crate::{Error, Result, Service};
 
 /// A session token in clear: 32 lower-case hexadecimal digits.
-fn token_hash(token: &str) -> Option<TokenHash> {
+pub(crate) fn token_hash(token: &str) -> Option<TokenHash> {
     let plain = token.len() == 32 && token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     plain.then(|| TokenHash::of(token))
 }
@@ -38,11 +38,23 @@ impl Service {
     /// # Errors
     /// [`Error::Unavailable`] if the database cannot be asked: then nobody is sent away as unknown.
     pub async fn current_actor(self: &Arc<Self>, token: Option<&str>) -> Result<Arc<Actor>> {
+        self.actor_asking(token, || None).await
+    }
+
+    /// As [`Service::current_actor`]; what is asked for is only looked at if it is a robot that asks in vain.
+    ///
+    /// # Errors
+    /// As [`Service::current_actor`].
+    pub async fn actor_asking(
+        self: &Arc<Self>,
+        token: Option<&str>,
+        asks: impl FnOnce() -> Option<Action> + Send,
+    ) -> Result<Arc<Actor>> {
         let anonymous = || Arc::new(Actor::Anonymous);
         let Some(hash) = token.and_then(token_hash) else { return Ok(anonymous()) };
         let entry = match self.sessions.get(&hash) {
             Some(entry) => entry,
-            None => match self.read_session(hash).await? {
+            None => match self.read_session(hash, asks).await? {
                 Some(entry) => entry,
                 None => return Ok(anonymous()),
             },
@@ -52,6 +64,7 @@ impl Service {
         if self.settings.idle.is_expired(entry.is_main, entry.is_remembered, seen, now) {
             self.sessions.forget(&hash);
             transact!(self.db, tx => { sessions::delete_session(&mut tx, hash).await })?;
+            self.session_ended(&hash).await;
             return Ok(anonymous());
         }
         if entry.claim_touch(now, IdleLimits::WRITE_INTERVAL)
@@ -69,14 +82,28 @@ impl Service {
         Ok(Arc::clone(&entry.actor))
     }
 
-    async fn read_session(&self, hash: TokenHash) -> Result<Option<Arc<Entry>>> {
+    /// Who a session's holder is at this moment, as the database says. That is no use of the session; a dead one is anonymous.
+    pub(crate) async fn look_again(&self, token: TokenHash) -> Result<Actor> {
+        match sessions::current_user(&mut self.db.read(), token).await? {
+            Some(Found::Live(user))
+                if !self.settings.idle.is_expired(user.is_main, user.is_remembered, user.last_seen, self.now()) =>
+            {
+                Ok(user.actor)
+            }
+            _ => Ok(Actor::Anonymous),
+        }
+    }
+
+    async fn read_session(
+        &self,
+        hash: TokenHash,
+        asks: impl FnOnce() -> Option<Action> + Send,
+    ) -> Result<Option<Arc<Entry>>> {
         let generation = self.sessions.generation();
         match sessions::current_user(&mut self.db.read(), hash).await? {
             None => Ok(None),
             Some(Found::Revoked { id, account }) => {
-                let now = self.now();
-                tracing::warn!(session = id.0, %account, "a robot's session that was ended is still being used; the robot has to sign in again");
-                transact!(self.db, tx => { sessions::note_refused(&mut tx, id, now).await })?;
+                self.refuse(id, account, asks()).await?;
                 Ok(None)
             }
             Some(Found::Live(user)) => {
@@ -142,9 +169,10 @@ impl Service {
     /// As the database.
     pub async fn sign_out(&self, token: Option<&str>) -> Result<bool> {
         let Some(hash) = token.and_then(token_hash) else { return Ok(false) };
+        // Whether or not that is known to succeed, it is not believed any more.
         self.sessions.forget(&hash);
         let existed = transact!(self.db, tx => { sessions::delete_session(&mut tx, hash).await })?;
-        self.sessions.forget(&hash);
+        self.session_ended(&hash).await;
         Ok(existed)
     }
 
@@ -166,7 +194,7 @@ impl Service {
         general(actor, Action::SessionRemember)?;
         let session = actor.session().ok_or(Error::Forbidden)?;
         transact!(self.db, tx => { sessions::remember_session(&mut tx, session.id).await })?;
-        self.sessions.forget_all();
+        self.rights_changed().await;
         Ok(())
     }
 
@@ -191,7 +219,7 @@ impl Service {
         self.passwords.acceptable(new)?;
         let hash = self.passwords.hash(new).await?;
         let existed = transact!(self.db, tx => { sessions::change_password(&mut tx, permit, &hash, keep).await })?;
-        self.sessions.forget_all();
+        self.rights_changed().await;
         if existed { Ok(()) } else { Err(Error::NotFound("User not found")) }
     }
 
@@ -229,7 +257,7 @@ impl Service {
         }
         let now = self.now();
         let ended = transact!(self.db, tx => { sessions::end_session(&mut tx, &permit, id, now).await })?;
-        self.sessions.forget_all();
+        self.rights_changed().await;
         if ended { Ok(()) } else { Err(Error::NotFound("Session not found")) }
     }
 
@@ -248,7 +276,7 @@ impl Service {
             && actor.role() == Some(Role::Main)
         {
             transact!(self.db, tx => { sessions::mark_robot(&mut tx, session.id).await })?;
-            self.sessions.forget_all();
+            self.rights_changed().await;
         }
         Ok(())
     }

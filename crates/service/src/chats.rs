@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carebot_database::ambient::uuid;
+use carebot_database::journal::Journal;
 use carebot_database::{DbError, chats, families, notifications, transact};
 use carebot_external::ProviderError;
-use carebot_model::access::{Action, Actor, Permit, Relation, Relations};
+use carebot_model::access::{Action, Actor, Permit};
+use carebot_model::alarms::{Cause, EventKind, Rule, Severity};
 use carebot_model::chats::Turn;
 use carebot_model::crisis::{self, Crisis, Hit};
 use carebot_model::notifications::{Grade, NewNotification};
 use carebot_model::text::LongText;
 use carebot_model::wire::Order;
-use carebot_model::{AccountId, FamilyId, Timestamp};
+use carebot_model::{AccountId, Timestamp};
+use serde_json::json;
 use tokio::sync::mpsc;
 
+use crate::alarms::{Danger, own_notice};
 use crate::assistant::{Asked, Trouble};
 use crate::pages::{Bounds, Pages, Step};
 use crate::{Error, Result, Service};
@@ -64,7 +68,7 @@ impl Service {
         let message = LongText::parse(message.to_owned()).ok_or(Error::TooLong("message"))?;
         let hit = crisis::find(message.as_str());
         if let Some(hit) = &hit {
-            self.raise(*permit.resource(), hit).await?;
+            self.cry(*permit.resource(), hit).await?;
         }
         let session = session.filter(|session| session.len() <= 64).map(str::to_owned);
         Ok(Talk { permit, message, session, crisis: hit.map(|hit| hit.crisis) })
@@ -118,8 +122,8 @@ impl Service {
         }
     }
 
-    /// Tells the family that somebody may be in danger. The words themselves are not passed on, only what they were taken for.
-    async fn raise(&self, elder: AccountId, hit: &Hit) -> Result<()> {
+    /// Raises the alarm that somebody may be in danger. The words themselves are not passed on, only what they were taken for.
+    async fn cry(&self, elder: AccountId, hit: &Hit) -> Result<()> {
         let Some(family) = families::id_by_main_user(&mut self.db.read(), elder).await? else {
             tracing::warn!(account = %elder, crisis = hit.crisis.name(), "somebody without a family may be in danger");
             return Ok(());
@@ -134,9 +138,21 @@ impl Service {
             hit.phrase
         );
         let new = NewNotification { grade: Grade::Crit, description: LongText::parse(text), image_url: None };
-        let made = transact!(self.db, tx => { notifications::create(&mut tx, &permit, id, &new, now).await });
+        let made = transact!(self.db, tx => {
+            let mut journal = Journal::open(&mut tx, family, now).await?;
+            notifications::create(&mut tx, &permit, id, &new, now).await?;
+            journal.event(EventKind::Notification, &json!({"index": id, "grade": new.grade}));
+            let danger = Danger {
+                adopts: Some(id),
+                inputs: json!({"crisis": hit.crisis.name()}),
+                ..Danger::at(Rule::Phrase, Severity::Crit, now, (Cause::Chat, None))
+            };
+            self.raise(&mut tx, &mut journal, danger).await?;
+            journal.close(&mut tx).await
+        });
         match made {
-            Ok(_) => {
+            Ok(written) => {
+                self.written(&written);
                 tracing::info!(%family, crisis = hit.crisis.name(), notification = id.0, "words of danger: the family was told");
                 Ok(())
             }
@@ -217,9 +233,4 @@ impl Service {
             }
         }
     }
-}
-
-/// Permission for what the server itself tells a family.
-fn own_notice(family: FamilyId) -> Result<Permit<FamilyId>> {
-    Ok(Permit::ask(Relations::of(Relation::System), Action::NotificationCreate, family)?)
 }

@@ -5,19 +5,22 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use carebot_database::disasters::{self, Cursor, Pending};
-use carebot_database::{DbError, transact};
+use carebot_database::journal::{Journal, Written};
+use carebot_database::{DbError, Tx, transact};
 use carebot_external::ProviderError;
 use carebot_external::disaster::{self as provider, ROWS};
 use carebot_external::guard::Health;
+use carebot_model::alarms::{Cause, EventKind, Rule};
 use carebot_model::disasters::DisasterMessage;
 use carebot_model::notifications::{Grade, NewNotification};
 use carebot_model::regions::Receivers;
 use carebot_model::text::LongText;
-use carebot_model::{Timestamp, korea};
+use carebot_model::{FamilyId, RowId, Timestamp, korea};
 use jiff::ToSpan as _;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::alarms::Danger;
 use crate::{Result, Service};
 
 /// Who wrote the messages.
@@ -231,7 +234,8 @@ impl Service {
                 let is_last = page.len() < STEP as usize;
                 if !to.is_empty() || !is_last {
                     let done = transact!(self.db, tx => {
-                        disasters::deliver(&mut tx, message.sn, &to, &notification, &next, now).await
+                        let told = disasters::deliver(&mut tx, message.sn, &to, &notification, &next, now).await?;
+                        self.warn_of(&mut tx, &message, &told, now).await
                     });
                     match done {
                         // Another server was faster, or a family went meanwhile: what is there now is looked at anew.
@@ -239,7 +243,13 @@ impl Service {
                             tries += 1;
                             continue;
                         }
-                        done => delivered += done?,
+                        done => {
+                            let written = done?;
+                            for written in &written {
+                                self.written(written);
+                            }
+                            delivered += written.len();
+                        }
                     }
                 }
                 cursor = next;
@@ -250,6 +260,35 @@ impl Service {
         }
         transact!(self.db, tx => { disasters::finish(&mut tx, message.sn).await })?;
         Ok(delivered)
+    }
+
+    /// Raises the alarms that a message means, in the transaction that hands it to families.
+    async fn warn_of(
+        &self,
+        tx: &mut Tx,
+        message: &DisasterMessage,
+        told: &[(FamilyId, RowId)],
+        now: Timestamp,
+    ) -> Result<Vec<Written>, DbError> {
+        let severity = message.severity();
+        // In one order, so that two servers do not wait for each other.
+        let mut told = told.to_vec();
+        told.sort_unstable();
+        let mut written = Vec::with_capacity(told.len());
+        for (family, id) in told {
+            let mut journal = Journal::open(tx, family, now).await?;
+            journal.event(EventKind::Notification, &json!({"index": id, "disaster": message.sn}));
+            if let Some(severity) = severity {
+                let danger = Danger {
+                    adopts: Some(id),
+                    inputs: json!({"sn": message.sn, "step": message.step}),
+                    ..Danger::at(Rule::Disaster, severity, message.created_at.min(now), (Cause::Notification, Some(id)))
+                };
+                self.raise(tx, &mut journal, danger).await?;
+            }
+            written.push(journal.close(tx).await?);
+        }
+        Ok(written)
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Error {
     },
     /// A value that cannot be (400 `invalid value`).
     Invalid(&'static str),
+    /// A number that is not within its bounds (400 `invalid value`): the sentence, which tells them.
+    OutOfBounds(String),
     /// A text that is too long for its field (400 `invalid value`): the field.
     TooLong(&'static str),
     /// More than there may be (413 `too large`): the sentence, which tells how much.
@@ -33,6 +35,8 @@ pub enum Error {
     Conflict(&'static str),
     /// Too many failures (429): try again after so many seconds.
     TooMany(u64),
+    /// As much at once as one may (429): the sentence.
+    Busy(&'static str),
     /// The assistant is not there (418).
     Teapot,
     /// Another service is needed, and is off or failed (500 `server error`).
@@ -48,7 +52,7 @@ pub enum Error {
 impl Error {
     /// Whether the same request can succeed when it is sent again.
     pub const fn retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::TooMany(_))
+        matches!(self, Self::Unavailable(_) | Self::TooMany(_) | Self::Busy(_))
     }
 }
 

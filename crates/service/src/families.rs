@@ -1,11 +1,11 @@
 //! Families.
 
-use carebot_database::{DbError, accounts, families, params, transact};
+use carebot_database::{DbError, Tx, accounts, families, journal, params, transact};
 use carebot_model::access::{Action, Actor};
 use carebot_model::accounts::{Gender, Role};
 use carebot_model::families::{Family, FamilySearch, FoundFamily};
 use carebot_model::text::Name;
-use carebot_model::{Date, FamilyId};
+use carebot_model::{Date, FamilyId, Timestamp};
 
 use crate::access::general;
 use crate::accounts::DateParts;
@@ -54,7 +54,7 @@ impl Service {
                 other => other.into(),
             })
         })?;
-        self.sessions.forget_all();
+        self.rights_changed().await;
         Ok(family)
     }
 
@@ -149,9 +149,22 @@ impl Service {
         let permit = self.family(actor, family, Action::FamilyDelete).await?;
         self.own_password(actor, password).await?;
         let now = self.now();
-        let existed = transact!(self.db, tx => { families::delete(&mut tx, &permit, now).await })?;
-        self.sessions.forget_all();
+        let existed = transact!(self.db, tx => {
+            self.sign_off(&mut tx, *permit.resource(), now).await?;
+            families::delete(&mut tx, &permit, now).await
+        })?;
+        self.rights_changed().await;
         self.deleted.notify_one();
         if existed { Ok(()) } else { Err(MISSING) }
+    }
+
+    /// Signs what will remain of the timeline of a family that is about to be deleted.
+    pub(crate) async fn sign_off(&self, tx: &mut Tx, family: FamilyId, now: Timestamp) -> Result<(), DbError> {
+        // As everybody who writes into the timeline, so that what is signed is its end.
+        tx.lock_one("SELECT 1 FROM family_heads WHERE family_id = ?", params![family]).await?;
+        if families::get(tx, family).await?.is_some() {
+            journal::leave_stub(tx, self.alarms.key(), family, now).await?;
+        }
+        Ok(())
     }
 }

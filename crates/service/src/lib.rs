@@ -8,13 +8,17 @@
 //! transaction with the functions of `carebot-database`.
 
 pub mod accounts;
+pub mod alarms;
 pub mod assistant;
 pub mod authentication;
 pub mod chats;
+pub mod contacts;
 pub mod disasters;
 pub mod error;
 pub mod families;
+pub mod idempotency;
 pub mod images;
+pub mod ingest;
 pub mod jobs;
 pub mod members;
 pub mod messages;
@@ -22,12 +26,15 @@ pub mod news;
 pub mod notifications;
 pub mod pages;
 pub mod passwords;
+pub mod reach;
 pub mod status;
+pub mod streams;
 pub mod throttle;
 pub mod tools;
 pub mod weather;
 
 mod access;
+mod change;
 mod sessions;
 mod shares;
 
@@ -37,11 +44,13 @@ use std::time::Duration;
 
 use carebot_database::ambient::{Clock, Rng, RowIds};
 use carebot_database::{Db, DbError, leases, migrate};
+use carebot_external::channels::push::VapidKey;
 use carebot_model::authentication::IdleLimits;
 use carebot_model::{RowId, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+pub use change::Change;
 pub use error::Error;
 
 /// What every use case returns.
@@ -87,6 +96,10 @@ pub struct Settings {
     pub news: news::Settings,
     /// The service of disaster messages, if it is asked.
     pub disasters: Option<disasters::Settings>,
+    /// Alarms.
+    pub alarms: alarms::Settings,
+    /// Live streams.
+    pub streams: streams::Settings,
 }
 
 impl Default for Settings {
@@ -106,6 +119,8 @@ impl Default for Settings {
             weather: None,
             news: news::Settings::default(),
             disasters: None,
+            alarms: alarms::Settings::default(),
+            streams: streams::Settings::default(),
         }
     }
 }
@@ -142,10 +157,22 @@ pub struct Service {
     weather: Option<weather::Cells>,
     news: news::Sources,
     disasters: Option<disasters::Listening>,
+    alarms: alarms::Alarms,
+    /// Who tries what a change of a rule would mean.
+    trying: shares::Shares,
+    /// The key of web push, once it was asked for.
+    vapid: tokio::sync::OnceCell<Arc<VapidKey>>,
+    tests: reach::Tests,
+    /// Of which robots' sessions it was told that they are refused.
+    refusals: ingest::Refusals,
+    /// Live streams of events.
+    pub(crate) streams: streams::Hub,
     /// What this server holds its leases as.
     holder: i64,
     /// Since when it is known to lead which job.
     led: Mutex<HashMap<&'static str, Timestamp>>,
+    /// Wakes the job that prolongs the lease of this server's node number.
+    node_due: Notify,
     /// Wakes the job that empties what was deleted.
     deleted: Notify,
     /// Wakes the job that tidies up behind pictures.
@@ -163,6 +190,7 @@ impl Service {
         migrate::check(&db).await?;
         let ids = RowIds::lease(&db, clock.now(), &*rng).await?;
         let chance = seed(&*rng);
+        let background = TaskTracker::new();
         let weather = settings.weather.as_ref().map(|settings| weather::Cells::new(settings, chance)).transpose();
         let disasters =
             settings.disasters.as_ref().map(|settings| disasters::Listening::new(settings, chance)).transpose();
@@ -181,12 +209,19 @@ impl Service {
             weather: weather.map_err(|error| no_client(&error))?,
             news: news::Sources::new(&settings.news, chance).map_err(|error| no_client(&error))?,
             disasters: disasters.map_err(|error| no_client(&error))?,
+            alarms: alarms::Alarms::new(settings.alarms.clone()),
+            trying: shares::Shares::new(alarms::replay::AT_ONCE),
+            vapid: tokio::sync::OnceCell::new(),
+            tests: reach::Tests::default(),
+            refusals: ingest::Refusals::default(),
+            streams: streams::Hub::new(settings.streams, db.clone(), background.clone()),
             // Half of it, so that it fits a column.
             holder: i64::try_from(chance >> 1).unwrap_or_default(),
             led: Mutex::default(),
+            node_due: Notify::new(),
             deleted: Notify::new(),
             discarded: Notify::new(),
-            background: TaskTracker::new(),
+            background,
             db,
             clock,
             rng,
@@ -216,15 +251,27 @@ impl Service {
     }
 
     fn next_id(&self, now: Timestamp) -> Result<RowId> {
-        Ok(self.ids.next(now)?)
+        Ok(self.fresh_id(now)?)
     }
 
-    /// Prolongs the lease of this server's node number; a job does it, and whoever moves a clock by hand.
+    /// A row number within a transaction. When the clock has jumped beyond the lease, the lease is renewed at once.
+    fn fresh_id(&self, now: Timestamp) -> Result<RowId, DbError> {
+        self.ids.next(now).inspect_err(|_| self.node_due.notify_one())
+    }
+
+    /// Prolongs the lease of this server's node number; a job does it, and whoever moves a clock by hand. If somebody else has
+    /// it meanwhile, because this server lay still for long, it takes another.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if somebody else took the number.
+    /// [`Error::Unavailable`] if there is none.
     pub async fn renew_node(&self) -> Result<()> {
-        Ok(self.ids.renew(&self.db, self.now()).await?)
+        match self.ids.renew(&self.db, self.now()).await {
+            Err(DbError::Conflict(reason)) => {
+                tracing::warn!(reason, "this server lay still for long; it takes another node number");
+                Ok(self.ids.take_another(&self.db, self.now(), &*self.rng).await?)
+            }
+            renewed => Ok(renewed?),
+        }
     }
 
     /// Whether this server, of several, does a job at the moment; it then leads for about so long from now on. Who asks often
@@ -243,18 +290,24 @@ impl Service {
         Ok(leads)
     }
 
-    /// Whether the database answers and its schema is right.
+    /// Whether the database answers, its schema is right, and the loops of alarms turn if they were started.
     ///
     /// # Errors
     /// [`Error::Unavailable`] with the reason.
     pub async fn ready(&self) -> Result<()> {
-        Ok(migrate::check(&self.db).await?)
+        migrate::check(&self.db).await?;
+        self.stuck_loop()
+            .map_or(Ok(()), |name| Err(DbError::Unavailable(format!("a loop of alarms does not turn: {name}")).into()))
     }
 
     /// Waits until every write that was begun in the background is done, and gives the node number back.
     pub async fn finish(&self) {
+        self.end_streams();
         self.background.close();
         self.background.wait().await;
+        if let Err(error) = self.leave_streams().await {
+            tracing::warn!(?error, "others believe for a while that somebody follows here");
+        }
         if let Err(error) = leases::release_all(&self.db, self.holder).await {
             tracing::warn!(%error, "the jobs could not be given to others; they are when their leases end");
         }

@@ -1,19 +1,27 @@
 //! Memberships, and requests for them.
 
+use carebot_database::journal::Journal;
 use carebot_database::members::NewMember;
 use carebot_database::{DbError, accounts, families, members, params, transact};
 use carebot_model::access::{Action, Actor, Permit, Relation};
 use carebot_model::accounts::Role;
-use carebot_model::members::{JoinRequest, Member, Position};
+use carebot_model::alarms::EventKind;
+use carebot_model::members::{JoinRequest, Member, Place, Position};
 use carebot_model::text::Name;
 use carebot_model::{AccountId, FamilyId, MemberId};
+use serde_json::json;
 
 use crate::access::general;
 use crate::{Error, Join, Result, Service};
 
 const MISSING: Error = Error::NotFound("Member not found");
 const NO_REQUEST: Error = Error::NotFound("Join request not found");
+const NO_FAMILY: Error = Error::NotFound("Family not found");
 const NOT_SUB: Error = Error::Invalid("User not found or is not a sub user");
+/// In no capacity that there is.
+pub const POSITION: &str = "Invalid value provided for position";
+/// No place in an order.
+pub const ORDER: &str = "order must be 1 or more";
 
 impl Service {
     /// Asks to join a family; where the setting says so, or if an operator does it, it is approved at once.
@@ -32,9 +40,8 @@ impl Service {
             Err(Error::NotFound(_)) => None,
             permit => Some(permit?),
         };
-        let no_family = Error::NotFound("Family not found");
-        let family = FamilyId::parse(family).ok_or(no_family)?;
-        families::get(&mut self.db.read(), family).await?.ok_or(Error::NotFound("Family not found"))?;
+        let family = FamilyId::parse(family).ok_or(NO_FAMILY)?;
+        families::get(&mut self.db.read(), family).await?.ok_or(NO_FAMILY)?;
         let permit = permit.ok_or(NOT_SUB)?;
         let at_once = actor.is_system() || self.settings.join == Join::Open;
         let new = NewMember {
@@ -44,19 +51,28 @@ impl Service {
             approved_by: actor.account().filter(|_| at_once),
         };
         let now = self.now();
-        let id = transact!(self.db, tx => {
+        let (id, written) = transact!(self.db, tx => {
+            let mut journal = Journal::open(&mut tx, family, now).await.map_err(no_family)?;
             tx.lock_one("SELECT 1 FROM accounts WHERE id = ?", params![*permit.resource()]).await?;
             match accounts::get(&mut tx, *permit.resource()).await? {
                 Some(account) if account.role == Role::Sub => {}
                 _ => return Err(NOT_SUB),
             }
-            families::get(&mut tx, family).await?.ok_or(Error::NotFound("Family not found"))?;
-            members::create(&mut tx, &permit, &new, now, &*self.rng).await.map_err(|error| match error {
+            let of = families::get(&mut tx, family).await?.ok_or(NO_FAMILY)?;
+            let created = members::create(&mut tx, &permit, &new, now, &*self.rng).await;
+            let id = created.map_err(|error| match error {
                 DbError::Duplicate { .. } => Error::Conflict("Member already exists in family"),
                 other => other.into(),
-            })
+            })?;
+            let user = *permit.resource();
+            match new.approved_by {
+                Some(_) => tell(&mut journal, "approved", id, user),
+                None => tell_two(&mut journal, "asked", id, user, of.main_user),
+            }
+            Ok::<_, Error>((id, journal.close(&mut tx).await?))
         })?;
-        self.sessions.forget_all();
+        self.rights_changed().await;
+        self.written(&written);
         Ok(id)
     }
 
@@ -111,6 +127,44 @@ impl Service {
         })
     }
 
+    /// Says in which capacity somebody belongs to a family, and where in its order: who is told of an alarm first. Those behind
+    /// move down. The family in its new order.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::Invalid`].
+    pub async fn place_member(
+        &self,
+        actor: &Actor,
+        member: &str,
+        position: Option<&str>,
+        order: Option<i64>,
+    ) -> Result<Vec<Place>> {
+        let (row, _) = self.member(actor, member, Action::RuleUpdate).await?;
+        let permit = Permit::ask(actor.relations_to_family(row.family_id), Action::RuleUpdate, row.family_id)?;
+        let position = position.map(|name| Position::parse(name).ok_or(Error::Invalid(POSITION))).transpose()?;
+        if order.is_some_and(|order| order < 1) {
+            return Err(Error::Invalid(ORDER));
+        }
+        let now = self.now();
+        let (places, written) = transact!(self.db, tx => {
+            let mut journal = Journal::open(&mut tx, row.family_id, now).await.map_err(no_family)?;
+            let mut places = members::placed(&mut tx, row.family_id).await?;
+            let from = places.iter().position(|place| place.id == row.id).ok_or(MISSING)?;
+            let mut moved = places.remove(from);
+            moved.position = position.unwrap_or(moved.position);
+            let to = order.map_or(from, |order| usize::try_from(order - 1).unwrap_or(usize::MAX));
+            places.insert(to.min(places.len()), moved);
+            for (place, order) in places.iter_mut().zip(1..) {
+                place.order = order;
+            }
+            members::set_places(&mut tx, &permit, &places).await?;
+            tell(&mut journal, "order", row.id, row.user_id);
+            Ok::<_, Error>((places, journal.close(&mut tx).await?))
+        })?;
+        self.written(&written);
+        Ok(places)
+    }
+
     /// Leaves a family. Whoever calls proves it with his own password.
     ///
     /// # Errors
@@ -128,11 +182,21 @@ impl Service {
     }
 
     async fn remove_member(&self, actor: &Actor, member: &str, password: &str, action: Action) -> Result<()> {
-        let (_, permit) = self.member(actor, member, action).await?;
+        let (row, permit) = self.member(actor, member, action).await?;
         self.own_password(actor, password).await?;
-        let existed = transact!(self.db, tx => { members::delete(&mut tx, &permit).await })?;
-        self.sessions.forget_all();
-        if existed { Ok(()) } else { Err(MISSING) }
+        let what = if action == Action::MemberKick { "kicked" } else { "left" };
+        let now = self.now();
+        let written = transact!(self.db, tx => {
+            let mut journal = Journal::open(&mut tx, row.family_id, now).await.map_err(no_family)?;
+            if !members::delete(&mut tx, &permit).await? {
+                return Err(MISSING);
+            }
+            tell(&mut journal, what, row.id, row.user_id);
+            Ok::<_, Error>(journal.close(&mut tx).await?)
+        })?;
+        self.rights_changed().await;
+        self.written(&written);
+        Ok(())
     }
 
     /// Open requests: to the caller's family and by the caller himself; for operators all.
@@ -158,15 +222,19 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`].
     pub async fn approve_join_request(&self, actor: &Actor, member: &str) -> Result<Member> {
-        let permit = self.join_request(actor, member, Action::JoinRequestApprove).await?;
+        let (request, permit) = self.join_request(actor, member, Action::JoinRequestApprove).await?;
         let (by, now) = (actor.account().ok_or(Error::Forbidden)?, self.now());
-        let member = transact!(self.db, tx => {
+        let (member, written) = transact!(self.db, tx => {
+            let mut journal = Journal::open(&mut tx, request.family_id, now).await.map_err(no_family)?;
             if !members::approve(&mut tx, &permit, by, now).await? {
                 return Err(NO_REQUEST);
             }
-            members::get(&mut tx, *permit.resource()).await?.ok_or(NO_REQUEST)
+            let member = members::get(&mut tx, *permit.resource()).await?.ok_or(NO_REQUEST)?;
+            tell(&mut journal, "approved", member.id, member.user_id);
+            Ok::<_, Error>((member, journal.close(&mut tx).await?))
         })?;
-        self.sessions.forget_all();
+        self.rights_changed().await;
+        self.written(&written);
         Ok(member)
     }
 
@@ -175,23 +243,37 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`].
     pub async fn delete_join_request(&self, actor: &Actor, member: &str) -> Result<()> {
-        let permit = self.join_request(actor, member, Action::JoinRequestDelete).await?;
-        let existed = transact!(self.db, tx => {
+        let (request, permit) = self.join_request(actor, member, Action::JoinRequestDelete).await?;
+        let what = if actor.account() == Some(request.user_id) { "withdrawn" } else { "refused" };
+        let now = self.now();
+        let written = transact!(self.db, tx => {
+            let mut journal = Journal::open(&mut tx, request.family_id, now).await.map_err(no_family)?;
             // It may be approved at this moment: a member is not removed this way.
             tx.lock_one("SELECT 1 FROM members WHERE id = ?", params![*permit.resource()]).await?;
             if members::request_by_id(&mut tx, *permit.resource()).await?.is_none() {
-                return Ok::<_, DbError>(false);
+                return Err(NO_REQUEST);
             }
-            members::delete(&mut tx, &permit).await
+            members::delete(&mut tx, &permit).await?;
+            if let Some(family) = families::get(&mut tx, request.family_id).await? {
+                tell_two(&mut journal, what, request.id, request.user_id, family.main_user);
+            }
+            Ok::<_, Error>(journal.close(&mut tx).await?)
         })?;
-        self.sessions.forget_all();
-        if existed { Ok(()) } else { Err(NO_REQUEST) }
+        self.rights_changed().await;
+        self.written(&written);
+        Ok(())
     }
 
-    async fn join_request(&self, actor: &Actor, member: &str, action: Action) -> Result<Permit<MemberId>> {
+    async fn join_request(
+        &self,
+        actor: &Actor,
+        member: &str,
+        action: Action,
+    ) -> Result<(JoinRequest, Permit<MemberId>)> {
         let id = MemberId::parse(member).ok_or(NO_REQUEST)?;
         let row = members::request_by_id(&mut self.db.read(), id).await?.ok_or(NO_REQUEST)?;
-        member_permit(actor, row.family_id, row.user_id, action, id)
+        let permit = member_permit(actor, row.family_id, row.user_id, action, id)?;
+        Ok((row, permit))
     }
 }
 
@@ -205,4 +287,23 @@ fn member_permit(
 ) -> Result<Permit<MemberId>> {
     let relations = actor.relations_to_family(family).with_if(actor.account() == Some(user), Relation::Own);
     Ok(Permit::ask(relations, action, id)?)
+}
+
+/// The family went away meanwhile.
+fn no_family(error: DbError) -> Error {
+    match error {
+        DbError::MissingParent => NO_FAMILY,
+        other => other.into(),
+    }
+}
+
+/// Tells the family that its members have changed.
+fn tell(journal: &mut Journal, what: &str, member: MemberId, user: AccountId) {
+    journal.event(EventKind::Membership, &json!({"what": what, "member_id": member, "user_id": user}));
+}
+
+/// Tells of a request to join, which concerns the elder and who asks.
+fn tell_two(journal: &mut Journal, what: &str, member: MemberId, user: AccountId, elder: AccountId) {
+    let body = json!({"what": what, "member_id": member, "user_id": user});
+    journal.event_between(EventKind::Membership, Some((elder, user)), &body);
 }

@@ -3,23 +3,31 @@
 use std::sync::Arc;
 
 use carebot_database::images::Viewer;
+use carebot_database::journal::Journal;
 use carebot_database::listing::Range;
 use carebot_database::messages::{self, Mailbox};
-use carebot_database::{DbError, accounts, families, members, transact};
+use carebot_database::{DbError, accounts, families, idempotency, members, transact};
 use carebot_model::access::{Action, Actor, Permit};
 use carebot_model::accounts::Role;
+use carebot_model::alarms::{Cause, EventKind, Rule, Severity};
 use carebot_model::images::Source;
 use carebot_model::messages::{Message, NewMessage, Receivable};
 use carebot_model::text::LongText;
 use carebot_model::wire::{Order, Processed};
 use carebot_model::{AccountId, RowId, Timestamp};
+use serde_json::json;
 
 use crate::access::general;
+use crate::alarms::Danger;
+use crate::idempotency::{earlier, keyed};
 use crate::pages::{Bounds, Pages, Step};
 use crate::{Error, Result, Service};
 
 const MISSING: Error = Error::NotFound("Message does not exist");
 const NOBODY: Error = Error::NotFound("No receivable account");
+
+/// What a message of the elder begins with that is a cry for help: the robot writes it to every guardian.
+const CRY_FOR_HELP: &str = "[긴급]";
 
 /// The most elements of a read-many.
 pub const MANY: usize = 1_000;
@@ -79,11 +87,12 @@ impl Service {
         Ok(Receivables::These(people.into_iter().map(|(user_id, name)| Receivable { user_id, name }).collect()))
     }
 
-    /// Sends a message.
+    /// Sends a message; its number. With a key it is sent once, however often it is asked for.
     ///
     /// # Errors
     /// In this order: [`Error::Forbidden`] if the sender is somebody else, [`Error::NotFound`] if sender or receiver is
-    /// not there, [`Error::Forbidden`] if the receiver is out of reach, [`Error::TooLong`].
+    /// not there, [`Error::Forbidden`] if the receiver is out of reach, [`Error::TooLong`], [`Error::Conflict`] if the key
+    /// was used for another one.
     pub async fn send_message(
         &self,
         actor: &Actor,
@@ -91,6 +100,7 @@ impl Service {
         to: &str,
         content: Option<String>,
         image_url: Option<String>,
+        key: Option<&str>,
     ) -> Result<RowId> {
         let no_receiver = Error::NotFound("Received user does not exist");
         let from = match self.account(actor, from, Action::MessageSendAs).await {
@@ -116,7 +126,27 @@ impl Service {
         let viewers = [Viewer::Account(new.to_id), Viewer::Account(new.from_id)];
         let now = self.now();
         let id = self.next_id(now)?;
-        transact!(self.db, tx => {
+        let content = [
+            Some(new.from_id.as_str()),
+            Some(new.to_id.as_str()),
+            new.content.as_ref().map(LongText::as_str),
+            new.image_url.as_ref().map(LongText::as_str),
+        ];
+        let keyed = keyed(actor, "send_message", key, &content);
+        let is_cry = new.content.as_ref().is_some_and(|text| text.as_str().trim_start().starts_with(CRY_FOR_HELP));
+        let (id, written) = transact!(self.db, tx => {
+            let own = families::id_by_main_user(&mut tx, new.from_id).await?;
+            let family = match own {
+                Some(family) => Some(family),
+                None => families::id_by_main_user(&mut tx, new.to_id).await?,
+            };
+            let mut journal = match family {
+                Some(family) => Some(Journal::open(&mut tx, family, now).await?),
+                None => None,
+            };
+            if let Some(sent) = earlier(&mut tx, keyed.as_ref()).await? {
+                return Ok((sent, None));
+            }
             // An operator may have named a sender who is not there.
             if accounts::get(&mut tx, new.from_id).await?.is_none() {
                 return Err(Error::NotFound("Sending user does not exist"));
@@ -125,9 +155,26 @@ impl Service {
                 DbError::MissingParent => Error::NotFound("Received user does not exist"),
                 other => other.into(),
             })?;
+            if let Some(keyed) = &keyed {
+                idempotency::remember(&mut tx, keyed, id, now).await?;
+            }
             self.refer(&mut tx, picture, (Source::Message, id), &viewers).await?;
-            Ok(id)
-        })
+            let Some(mut open) = journal.take() else { return Ok((id, None)) };
+            let body = json!({"index": id, "from_id": new.from_id, "to_id": new.to_id});
+            open.event_between(EventKind::Message, Some((new.from_id, new.to_id)), &body);
+            if is_cry && own.is_some() {
+                let danger = Danger {
+                    image_url: new.image_url.as_ref().map(|url| url.as_str().to_owned()),
+                    ..Danger::at(Rule::Sos, Severity::Crit, now, (Cause::Message, Some(id)))
+                };
+                self.raise(&mut tx, &mut open, danger).await?;
+            }
+            Ok((id, Some(open.close(&mut tx).await?)))
+        })?;
+        if let Some(written) = &written {
+            self.written(written);
+        }
+        Ok(id)
     }
 
     /// The caller's own messages, page by page.

@@ -3,27 +3,42 @@
 use std::sync::Arc;
 
 use carebot_database::images::Viewer;
-use carebot_database::notifications;
-use carebot_database::{DbError, transact};
+use carebot_database::journal::Journal;
+use carebot_database::{DbError, idempotency, notifications, transact};
 use carebot_model::access::{Action, Actor, Permit};
+use carebot_model::alarms::{Cause, EventKind, Rule, Severity};
 use carebot_model::images::Source;
 use carebot_model::notifications::{Grade, NewNotification, Notification};
 use carebot_model::text::LongText;
 use carebot_model::wire::Processed;
 use carebot_model::{FamilyId, RowId};
+use serde_json::json;
 
+use crate::alarms::Danger;
+use crate::idempotency::{earlier, keyed};
 use crate::messages::{OptionalRange, element_id};
 use crate::pages::{Bounds, Pages, Step};
 use crate::{Error, Result, Service};
 
 const MISSING: Error = Error::NotFound("Notification not found");
+/// What a critical notification says: the robot's fall detector writes “낙상감지”.
+fn rule_of(said: &str) -> Rule {
+    let said = said.to_lowercase();
+    if ["낙상", "넘어", "쓰러", "fall"].iter().any(|word| said.contains(word)) {
+        Rule::Fall
+    } else {
+        Rule::Emergency
+    }
+}
+
 const GRADE: Error = Error::Invalid("Invalid value provided for account details (notification_grade)");
 
 impl Service {
-    /// Makes a notification; its number. An absent grade is `none`.
+    /// Makes a notification; its number. An absent grade is `none`. With a key it is made once, however often it is asked for.
     ///
     /// # Errors
-    /// In this order: [`Error::Invalid`] grade, [`Error::Forbidden`] or [`Error::NotFound`], [`Error::TooLong`].
+    /// In this order: [`Error::Invalid`] grade, [`Error::Forbidden`] or [`Error::NotFound`], [`Error::TooLong`],
+    /// [`Error::Conflict`] if the key was used for another one.
     pub async fn notify(
         &self,
         actor: &Actor,
@@ -31,6 +46,7 @@ impl Service {
         grade: Option<&str>,
         description: Option<String>,
         image_url: Option<String>,
+        key: Option<&str>,
     ) -> Result<RowId> {
         let grade = grade.map_or(Ok(Grade::None), |grade| Grade::parse_any_case(grade).ok_or(GRADE))?;
         let permit = self.family(actor, family, Action::NotificationCreate).await?;
@@ -45,15 +61,47 @@ impl Service {
         let picture = self.picture_named(actor, new.image_url.as_ref().map(LongText::as_str)).await?;
         let now = self.now();
         let id = self.next_id(now)?;
+        let family = *permit.resource();
+        let content = [
+            Some(family.as_str()),
+            Some(new.grade.name()),
+            new.description.as_ref().map(LongText::as_str),
+            new.image_url.as_ref().map(LongText::as_str),
+        ];
+        let keyed = keyed(actor, "notify", key, &content);
         let made = transact!(self.db, tx => {
+            let mut journal = Journal::open(&mut tx, family, now).await?;
+            if let Some(made) = earlier(&mut tx, keyed.as_ref()).await? {
+                return Ok((made, None));
+            }
             notifications::create(&mut tx, &permit, id, &new, now).await?;
-            self.refer(&mut tx, picture, (Source::Notification, id), &[Viewer::Family(*permit.resource())]).await?;
-            Ok::<_, DbError>(id)
+            if let Some(keyed) = &keyed {
+                idempotency::remember(&mut tx, keyed, id, now).await?;
+            }
+            self.refer(&mut tx, picture, (Source::Notification, id), &[Viewer::Family(family)]).await?;
+            journal.event(EventKind::Notification, &json!({"index": id, "grade": new.grade}));
+            if new.grade == Grade::Crit {
+                let said = new.description.as_ref().map_or("", LongText::as_str);
+                let danger = Danger {
+                    image_url: new.image_url.as_ref().map(|url| url.as_str().to_owned()),
+                    adopts: Some(id),
+                    inputs: json!({"grade": new.grade}),
+                    ..Danger::at(rule_of(said), Severity::Crit, now, (Cause::Notification, Some(id)))
+                };
+                self.raise(&mut tx, &mut journal, danger).await?;
+            }
+            Ok((id, Some(journal.close(&mut tx).await?)))
         });
-        made.map_err(|error| match error {
-            DbError::MissingParent => Error::Forbidden,
-            other => other.into(),
-        })
+        match made {
+            Ok((id, written)) => {
+                if let Some(written) = &written {
+                    self.written(written);
+                }
+                Ok(id)
+            }
+            Err(Error::Internal(DbError::MissingParent)) => Err(Error::Forbidden),
+            Err(error) => Err(error),
+        }
     }
 
     /// A family's notifications, page by page; only unread ones if asked for.
@@ -90,7 +138,15 @@ impl Service {
     pub async fn read_notification(&self, actor: &Actor, id: RowId) -> Result<Notification> {
         let notification = notifications::get(&mut self.db.read(), id).await?.ok_or(MISSING)?;
         let permit = Self::notification_permit(actor, notification.family_id)?;
-        let count = transact!(self.db, tx => { notifications::mark_read(&mut tx, &permit, &[id]).await })?;
+        let now = self.now();
+        let (count, written) = transact!(self.db, tx => {
+            let written = self.acknowledge_shown(&mut tx, actor, notification.family_id, &[id], now).await?;
+            let count = notifications::mark_read(&mut tx, &permit, &[id]).await?;
+            Ok::<_, DbError>((count, written))
+        })?;
+        if let Some(written) = &written {
+            self.written(written);
+        }
         if count == 0 { Err(MISSING) } else { Ok(Notification { is_read: true, ..notification }) }
     }
 
@@ -107,12 +163,18 @@ impl Service {
         families.dedup();
         let permits: Vec<_> =
             families.into_iter().filter_map(|family| Self::notification_permit(actor, family).ok()).collect();
-        transact!(self.db, tx => {
+        let now = self.now();
+        let written = transact!(self.db, tx => {
+            let mut written = Vec::new();
             for permit in &permits {
+                written.extend(self.acknowledge_shown(&mut tx, actor, *permit.resource(), &ids, now).await?);
                 notifications::mark_read(&mut tx, permit, &ids).await?;
             }
-            Ok::<_, DbError>(())
+            Ok::<_, DbError>(written)
         })?;
+        for written in &written {
+            self.written(written);
+        }
         let may = |family| permits.iter().any(|permit| *permit.resource() == family);
         Ok(elements
             .into_iter()

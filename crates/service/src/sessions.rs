@@ -5,9 +5,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use carebot_database::authentication::{CurrentUser, TokenHash};
+use carebot_database::{journal, transact};
 use carebot_model::Timestamp;
 use carebot_model::access::Actor;
 use moka::sync::Cache;
+
+use crate::Service;
+
+/// The database's count of how often somebody's rights changed.
+pub const ACCESS: &str = "access";
 
 /// A session as it was when it was read.
 #[derive(Debug)]
@@ -47,8 +53,8 @@ impl Entry {
 
 /// Sessions by the hash of their token.
 ///
-/// Whatever changes what a session may do ends what is remembered at once: one session by [`SessionCache::forget`],
-/// everything by [`SessionCache::forget_all`] (after changes of accounts, families and memberships, which are rare). A
+/// Whatever changes what a session may do ends what is remembered at once: one session by [`Service::session_ended`],
+/// everything by [`Service::rights_changed`] (after changes of accounts, families and memberships, which are rare). A
 /// read that began before such an end must not be remembered after it; the generation tells.
 #[derive(Debug)]
 pub struct SessionCache {
@@ -85,17 +91,46 @@ impl SessionCache {
         }
     }
 
-    pub fn forget(&self, token: &TokenHash) {
+    pub(crate) fn forget(&self, token: &TokenHash) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         if let Some(entries) = &self.entries {
             entries.invalidate(token);
         }
     }
 
-    pub fn forget_all(&self) {
+    fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         if let Some(entries) = &self.entries {
             entries.invalidate_all();
+        }
+    }
+}
+
+impl Service {
+    /// To be called after the commit of whatever changed what accounts may do: nothing that was believed holds any longer, and every
+    /// stream, at this server and at others, looks whether it may go on.
+    pub(crate) async fn rights_changed(&self) {
+        self.sessions.forget_all();
+        self.tell_of_rights().await;
+    }
+
+    /// As [`Service::rights_changed`], after the end of one session.
+    pub(crate) async fn session_ended(&self, token: &TokenHash) {
+        self.sessions.forget(token);
+        self.tell_of_rights().await;
+    }
+
+    /// Another server told that rights have changed.
+    pub(crate) fn rights_changed_elsewhere(&self) {
+        self.sessions.forget_all();
+        self.streams.rights_changed();
+    }
+
+    async fn tell_of_rights(&self) {
+        self.streams.rights_changed();
+        let told = transact!(self.db, tx => { journal::signal(&mut tx, ACCESS).await });
+        if let Err(error) = told {
+            tracing::warn!(%error, "other servers were not told that rights have changed; they see it within a minute");
         }
     }
 }

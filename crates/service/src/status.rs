@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use carebot_database::images::Viewer;
+use carebot_database::journal::{Journal, Written};
 use carebot_database::listing::Range;
 use carebot_database::status::{self, NewReport};
-use carebot_database::{DbError, transact};
-use carebot_model::Timestamp;
-use carebot_model::access::{Action, Actor};
+use carebot_database::{DbError, Tx, idempotency, rules, transact};
+use carebot_model::access::{Action, Actor, Permit};
+use carebot_model::alarms::{Cause, EventKind, Rule, Severity};
 use carebot_model::images::Source;
 use carebot_model::status::{FieldValue, Mental, MentalReport, Report, StatusKind};
 use carebot_model::wire::Order;
+use carebot_model::{FamilyId, RowId, Timestamp};
+use serde_json::json;
 
+use crate::alarms::judge::{self, FRESH};
+use crate::alarms::{Danger, RuleSet};
 use crate::assistant::Of;
 use crate::pages::{Bounds, Extent, Pages, Step};
 use crate::{Error, Result, Service};
@@ -19,8 +24,43 @@ use crate::{Error, Result, Service};
 /// When too little was said to judge how somebody speaks and thinks.
 pub const TOO_LITTLE: &str = "No conversation found";
 
+/// How far back a report may have been sensed, in milliseconds: a week.
+pub const OLDEST: i64 = 7 * 24 * 3_600_000;
+/// How far a robot's clock may be ahead, in milliseconds. What is further ahead was sensed now.
+pub const AHEAD: i64 = 5 * 60_000;
+
+/// Why an older one is refused.
+pub const TOO_OLD: &str = "A report can be at most 7 days old (sensed_at)";
+
+/// What is known of a report besides its fields.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The robot's own key for it: the same report again is the same row.
+    pub key: Option<String>,
+    /// When it was sensed; now if absent.
+    pub sensed_at: Option<Timestamp>,
+}
+
+impl Origin {
+    /// Of a report by itself; a key may be longer than those of batches.
+    pub fn new(key: Option<String>, sensed_at: Option<Timestamp>) -> Self {
+        Self { key: key.map(idempotency::source_key), sensed_at }
+    }
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is stored.
+    Stored,
+    /// It is stored, as of now: the robot's clock is ahead.
+    Corrected,
+    /// It was there already; nothing has changed.
+    Known,
+}
+
 /// Where a report says that its picture is; only some kinds can have one.
-fn image_url<K: StatusKind>(fields: &K) -> Option<String> {
+pub(crate) fn image_url<K: StatusKind>(fields: &K) -> Option<String> {
     let place = K::COLUMNS.iter().position(|column| *column == "image_url")?;
     match fields.values().swap_remove(place) {
         FieldValue::Text(url) => url,
@@ -28,32 +68,157 @@ fn image_url<K: StatusKind>(fields: &K) -> Option<String> {
     }
 }
 
+/// When a report counts as sensed, and whether that had to be corrected.
+fn sensed(at: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, bool)> {
+    match at {
+        None => Ok((now, false)),
+        Some(at) if at > now.plus_millis(AHEAD) => Ok((now, true)),
+        Some(at) if now.since(at) > OLDEST => Err(Error::Invalid(TOO_OLD)),
+        Some(at) => Ok((at, false)),
+    }
+}
+
+/// A report on its way into the database, with all that must be stored together with it.
+pub(crate) struct Arrival<K> {
+    pub report: NewReport<K>,
+    picture: Option<RowId>,
+    image_url: Option<String>,
+    /// The rules that have to look.
+    pub marks: Vec<Rule>,
+    /// Whether the robot says that it is dangerous.
+    pub is_critical: bool,
+    pub is_corrected: bool,
+}
+
+impl<K> Arrival<K> {
+    /// Whether nothing else has to be stored with it.
+    fn is_plain(&self) -> bool {
+        self.picture.is_none() && self.marks.is_empty() && !self.is_critical
+    }
+}
+
 impl Service {
-    /// Stores a report; comes back when it is durable.
+    /// Stores a report; comes back when it is durable, and with it the alarm that it means.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators.
-    pub async fn report<K: StatusKind>(&self, actor: &Actor, family: &str, fields: K) -> Result<()> {
+    /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators; [`Error::Invalid`] if it is too old.
+    pub async fn report<K: StatusKind>(&self, actor: &Actor, family: &str, fields: K, origin: Origin) -> Result<Taken> {
         let permit = self.family(actor, family, Action::StatusReport).await?;
         self.note_robot(actor).await?;
-        let now = self.now();
-        let picture = self.picture_named(actor, image_url(&fields).as_deref()).await?;
-        let report = NewReport { id: self.next_id(now)?, reported_at: now, received_at: now, source_key: None, fields };
-        let stored = if picture.is_some() {
-            let viewers = [Viewer::Family(*permit.resource())];
-            transact!(self.db, tx => {
-                let id = status::create(&mut tx, &permit, &report).await?;
-                self.refer(&mut tx, picture, (Source::Report, id), &viewers).await?;
-                Ok::<_, DbError>(id)
-            })
+        let arrival = self.arrive(actor, &permit, fields, origin).await?;
+        let taken = if arrival.is_corrected { Taken::Corrected } else { Taken::Stored };
+        let stored = if arrival.is_plain() {
+            status::append(&self.db, &permit, &arrival.report).await.map(drop)
         } else {
-            status::append(&self.db, &permit, &report).await
+            self.store_with_all(&permit, &arrival).await
         };
         match stored {
-            Ok(_) => Ok(()),
+            Ok(()) => {
+                self.streams.reading(*permit.resource(), &arrival.report);
+                Ok(taken)
+            }
+            Err(error) if error.is_duplicate("source") && arrival.report.source_key.is_some() => Ok(Taken::Known),
             // The family went away between the permit and the row.
             Err(DbError::MissingParent) => Err(Error::Forbidden),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What has to be stored with a report.
+    async fn arrive<K: StatusKind>(
+        &self,
+        actor: &Actor,
+        permit: &Permit<FamilyId>,
+        fields: K,
+        origin: Origin,
+    ) -> Result<Arrival<K>> {
+        let picture = self.picture_named(actor, image_url(&fields).as_deref()).await?;
+        let set = match judge::readings_of(&fields) {
+            Some(_) => Some(self.rule_set(*permit.resource()).await?),
+            None => None,
+        };
+        self.arrival(fields, origin, picture, set.as_deref())
+    }
+
+    /// As [`Service::arrive`], with the picture that is its and the family's rules; a kind without readings needs no rules.
+    pub(crate) fn arrival<K: StatusKind>(
+        &self,
+        fields: K,
+        origin: Origin,
+        picture: Option<RowId>,
+        set: Option<&RuleSet>,
+    ) -> Result<Arrival<K>> {
+        let now = self.now();
+        let (reported_at, is_corrected) = sensed(origin.sensed_at, now)?;
+        let is_late = now.since(reported_at) > FRESH;
+        let marks = match (judge::readings_of(&fields), set) {
+            (Some(readings), Some(set)) => judge::to_mark(readings, set, is_late),
+            _ => Vec::new(),
+        };
+        Ok(Arrival {
+            picture,
+            image_url: image_url(&fields),
+            marks,
+            is_critical: judge::is_critical(&fields),
+            is_corrected,
+            report: NewReport { id: self.next_id(now)?, reported_at, received_at: now, source_key: origin.key, fields },
+        })
+    }
+
+    async fn store_with_all<K: StatusKind>(
+        &self,
+        permit: &Permit<FamilyId>,
+        arrival: &Arrival<K>,
+    ) -> Result<(), DbError> {
+        let (family, now) = (*permit.resource(), arrival.report.received_at);
+        let written = transact!(self.db, tx => {
+            // First, so that everybody takes the locks in one order.
+            let mut journal = if arrival.is_critical { Some(Journal::open(&mut tx, family, now).await?) } else { None };
+            self.store(&mut tx, permit, arrival, journal.as_mut()).await?;
+            match journal {
+                Some(journal) => journal.close(&mut tx).await.map(Some),
+                None => Ok::<_, DbError>(None),
+            }
+        })?;
+        self.stored(written.as_ref(), !arrival.marks.is_empty());
+        Ok(())
+    }
+
+    /// Stores a report with everything that belongs to it. One that is critical needs the journal.
+    pub(crate) async fn store<K: StatusKind>(
+        &self,
+        tx: &mut Tx,
+        permit: &Permit<FamilyId>,
+        arrival: &Arrival<K>,
+        journal: Option<&mut Journal>,
+    ) -> Result<(), DbError> {
+        let (family, report) = (*permit.resource(), &arrival.report);
+        status::create(tx, permit, report).await?;
+        self.refer(tx, arrival.picture, (Source::Report, report.id), &[Viewer::Family(family)]).await?;
+        for rule in &arrival.marks {
+            rules::mark(tx, family, *rule, report.reported_at, report.received_at).await?;
+        }
+        if let Some(journal) = journal.filter(|_| arrival.is_critical) {
+            let body =
+                json!({"kind": K::NAME, "index": report.id, "is_critical": true, "reported_at": report.reported_at});
+            journal.event(EventKind::Report, &body);
+            let danger = Danger {
+                image_url: arrival.image_url.clone(),
+                inputs: json!({"kind": K::NAME, "is_critical": true}),
+                ..Danger::at(Rule::Fall, Severity::Crit, report.reported_at, (Cause::Report, Some(report.id)))
+            };
+            self.raise(tx, journal, danger).await?;
+        }
+        Ok(())
+    }
+
+    /// What follows the commit of reports.
+    pub(crate) fn stored(&self, written: Option<&Written>, has_marks: bool) {
+        if let Some(written) = written {
+            self.written(written);
+        }
+        if has_marks {
+            self.alarms.rules.notify_one();
         }
     }
 

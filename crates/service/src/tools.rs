@@ -1,13 +1,16 @@
 //! The robot's switches and the album.
 
 use carebot_database::images::Viewer;
-use carebot_database::{DbError, params, tools, transact};
+use carebot_database::journal::Journal;
+use carebot_database::{DbError, tools, transact};
 use carebot_model::RowId;
 use carebot_model::access::{Action, Actor};
+use carebot_model::alarms::EventKind;
 use carebot_model::backgrounds::{Background, Uploader};
 use carebot_model::images::Source;
 use carebot_model::settings::{Settings, SettingsChange};
 use carebot_model::text::LongText;
+use serde_json::json;
 
 use crate::{Error, Result, Service};
 
@@ -30,19 +33,33 @@ impl Service {
     /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators.
     pub async fn update_settings(&self, actor: &Actor, family: &str, change: SettingsChange) -> Result<()> {
         let permit = self.family(actor, family, Action::SettingsUpdate).await?;
-        transact!(self.db, tx => {
-            // Two who find none must not both make them.
-            tx.lock_one("SELECT 1 FROM families WHERE id = ?", params![*permit.resource()]).await?;
+        let (family, now) = (*permit.resource(), self.now());
+        let written = transact!(self.db, tx => {
+            // Under its lock: two who find none must not both make them.
+            let mut journal = Journal::open(&mut tx, family, now).await?;
+            let before = tools::get_settings(&mut tx, &permit).await?;
             if !tools::update_settings(&mut tx, &permit, change).await? {
-                tools::create_settings(&mut tx, *permit.resource()).await?;
+                tools::create_settings(&mut tx, family).await?;
                 tools::update_settings(&mut tx, &permit, change).await?;
             }
-            Ok::<_, DbError>(())
+            let settings = tools::get_settings(&mut tx, &permit).await?.unwrap_or_else(|| Settings::defaults(family));
+            if settings != before.unwrap_or_else(|| Settings::defaults(family)) {
+                journal.event(EventKind::Settings, &json!({
+                    "what": "switches",
+                    "is_alarm_enabled": settings.is_alarm_enabled,
+                    "is_camera_enabled": settings.is_camera_enabled,
+                    "is_microphone_enabled": settings.is_microphone_enabled,
+                    "is_driving_enabled": settings.is_driving_enabled,
+                }));
+            }
+            journal.close(&mut tx).await
         })
         .map_err(|error| match error {
             DbError::MissingParent => Error::Forbidden,
             other => other.into(),
-        })
+        })?;
+        self.written(&written);
+        Ok(())
     }
 
     /// Adds a picture to a family's album; the row that was made.

@@ -23,8 +23,10 @@
 
 mod document;
 mod people;
+mod postbox;
 mod reply;
 mod request;
+mod stream;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -41,8 +43,10 @@ use crate::TestDb;
 
 pub use document::{Operation, operations};
 pub use people::{House, PASSWORD, Person};
+pub use postbox::{Postbox, Posted};
 pub use reply::{Names, Reply};
 pub use request::{ANYONE, Request, Who};
+pub use stream::{Event, EventStream};
 
 /// A server on a test's database, with the test's clock and randomness.
 #[derive(Clone, Debug)]

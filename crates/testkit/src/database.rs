@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use carebot_database::ambient::{Clock, ManualClock, Rng, RowIds, SystemRng};
+
+pub use carebot_database::ambient::SeededRng;
 use carebot_database::{Db, DbUrl, Options, migrate};
 use carebot_model::{RowId, Timestamp};
 use tempfile::TempDir;
@@ -36,34 +38,6 @@ pub enum Engine {
     Sqlite,
     /// A schema on the [`shared`](mariadb::shared) server.
     MariaDb,
-}
-
-/// Repeatable randomness: the same bytes in every run, other bytes at every call. (SplitMix64.)
-#[derive(Debug)]
-pub struct SeededRng(AtomicU64);
-
-impl SeededRng {
-    /// From a seed.
-    pub const fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
-    }
-
-    /// The next number.
-    pub fn next(&self) -> u64 {
-        const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mut z = self.0.fetch_add(GOLDEN, Ordering::Relaxed).wrapping_add(GOLDEN);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-}
-
-impl Rng for SeededRng {
-    fn fill(&self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
-        }
-    }
 }
 
 /// A private, migrated database, and the clock, randomness and row numbers to use with it. Clones share all of it.

@@ -3,16 +3,18 @@
 use std::path::Path;
 
 use carebot_database::connector::Dialect;
+use carebot_database::journal::{self, ChainKey};
 use carebot_database::{Db, DbError, DbUrl, migrate};
 use carebot_model::Timestamp;
 use carebot_server::tls::Certificate;
+use carebot_service::alarms::carrier;
 use clap::Args;
 
 use crate::arguments::{Common, DatabaseFlags};
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::failure::{Failure, Result};
-use crate::{logging, output, setup};
+use crate::{logging, output, setup, timeline_key};
 
 /// With less than this a disk counts as nearly full, in MiB.
 const LITTLE_SPACE: u64 = 1_024;
@@ -28,8 +30,8 @@ const OLDEST_MARIADB: (u32, u32) = (10, 3);
 /// Checks configuration, database, disk, clock and TLS, and says what to do
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Checks the configuration, the database and its schema, disk space, the clock and the TLS files, and with \
-                  --url a running server. Changes nothing.",
+    long_about = "Checks the configuration, the database and its schema, disk space, the clock, the TLS files and the channels of \
+                  alarms, and with --url a running server. Changes nothing, and sends nothing: the mail server is only greeted.",
     after_help = "Examples:\n  carebot doctor\n  carebot doctor --config /etc/carebot/carebot.toml --url http://localhost:8000\n\n\
                   Exit code: 0 when nothing failed (warnings are no failure), else 1."
 )]
@@ -39,6 +41,9 @@ pub struct Flags {
     /// Also asks the server that runs there
     #[arg(long)]
     url: Option<String>,
+    /// Leaves the mail server alone, for who checks often
+    #[arg(long)]
+    without_mail: bool,
 }
 
 /// The checks made so far.
@@ -78,7 +83,13 @@ pub fn run(common: &Common, flags: &Flags) -> Result {
                 configuration(&config, &mut report);
                 tls(&config, &mut report);
                 disk(&config, &mut report);
-                database(&config, &mut report).await;
+                report.ok(&format!("assistant: {}", config.assistant.provider.as_str()));
+                outside(&config, &mut report);
+                if !flags.without_mail {
+                    mail(&config, &mut report).await;
+                }
+                let key = key(&config, &mut report);
+                database(&config, key.as_ref(), &mut report).await;
             }
         }
         if let Some(url) = &flags.url {
@@ -185,7 +196,79 @@ fn free_mib(_: &Path) -> Option<std::io::Result<u64>> {
     None
 }
 
-async fn database(config: &Config, report: &mut Report) {
+/// Who learns that this server fell silent, and what push services are told.
+fn outside(config: &Config, report: &mut Report) {
+    match config.alarms.dead_man() {
+        Ok(Some(ping)) => report.ok(&format!("signs of life: to {} every minute", ping.host())),
+        Ok(None) => report.warn(
+            "signs of life: nobody outside is told when this server falls silent",
+            "Set alarms.dead_man_url; see docs/alarms.md.",
+        ),
+        Err(bad) => report.fail(&Failure::new(bad)),
+    }
+    if config.named_contact().is_none() {
+        report.warn(
+            "web push: push services have nobody to turn to, and some refuse notices then",
+            "Set alarms.contact, or mail.from, or server.public_url with https.",
+        );
+    }
+}
+
+async fn mail(config: &Config, report: &mut Report) {
+    let Some(server) = config.mail.server() else { return report.ok("mail: off (mail.host is not set)") };
+    match config.mail.for_service() {
+        Err(bad) => return report.fail(&Failure::new(bad)),
+        Ok(None) => {}
+        Ok(Some(mailer)) => match mailer.check().await {
+            Ok(()) => report.ok(&format!("mail: {server} answers (encryption: {})", config.mail.tls.as_str())),
+            Err(undelivered) => report.fail(
+                &Failure::new(format!("mail: {server}: {undelivered}"))
+                    .next("Check mail.host, mail.port and mail.tls."),
+            ),
+        },
+    }
+    if config.mail.is_in_clear() {
+        report.warn("mail: the password is sent for everybody on the way to read", "Set mail.tls to starttls or tls.");
+    }
+}
+
+/// The key of the timelines, if it is there.
+fn key(config: &Config, report: &mut Report) -> Option<ChainKey> {
+    let path = config.timeline_key_file();
+    let shown = path.display();
+    let key = match timeline_key::read(&path) {
+        Ok(Some(key)) => {
+            report.ok(&format!("timeline key: {shown} (key {})", key.id()));
+            Some(key)
+        }
+        Ok(None) => {
+            report.warn(
+                &format!("there is no timeline key {shown} yet"),
+                "`carebot serve` makes it when it starts. If there was one, put it back: without it nothing can be verified.",
+            );
+            None
+        }
+        Err(failure) => {
+            report.fail(&failure);
+            None
+        }
+    };
+    if timeline_key::is_open(&path) {
+        report.warn(
+            &format!("others on this machine can read {shown}, and so forge timelines"),
+            "chmod 600, and give it to the server's user.",
+        );
+    }
+    if config.timeline_key_is_anywhere() {
+        report.warn(
+            "the timeline key lies in whatever folder the server is started in",
+            "Set alarms.key_file, to the same key for every server of this database.",
+        );
+    }
+    key
+}
+
+async fn database(config: &Config, key: Option<&ChainKey>, report: &mut Report) {
     let url = &config.database.url;
     if let DbUrl::Sqlite { path } = url
         && !path.exists()
@@ -198,13 +281,13 @@ async fn database(config: &Config, report: &mut Report) {
         Ok(db) => db,
         Err(failure) => return report.fail(&failure),
     };
-    if let Err(error) = open_database(&db, url, report).await {
+    if let Err(error) = open_database(&db, url, key, report).await {
         report.fail(&Failure::from(error).about(&format!("database {url}")));
     }
     db.close().await;
 }
 
-async fn open_database(db: &Db, url: &DbUrl, report: &mut Report) -> Result<(), DbError> {
+async fn open_database(db: &Db, url: &DbUrl, key: Option<&ChainKey>, report: &mut Report) -> Result<(), DbError> {
     let version = db.version().await?;
     report.ok(&format!("database: {url} answers ({version})"));
     if db.dialect() == Dialect::MariaDb {
@@ -214,7 +297,10 @@ async fn open_database(db: &Db, url: &DbUrl, report: &mut Report) -> Result<(), 
     db.begin().await?.rollback().await;
     let status = migrate::status(db).await?;
     match status.pending.first() {
-        None => report.ok("schema: up to date"),
+        None => {
+            report.ok("schema: up to date");
+            alarms(db, key, report).await?;
+        }
         Some(first) => report.warn(
             &format!("schema: migration {} ({}) is missing", first.version, first.name),
             "`carebot serve` applies it when it starts, or `carebot migrate` now.",
@@ -227,6 +313,31 @@ async fn open_database(db: &Db, url: &DbUrl, report: &mut Report) -> Result<(), 
             &Failure::new(format!("the schema was made at {newest} UTC, and the clock says {now}"))
                 .next("The clock is behind, or was ahead when the database was made: set it right."),
         );
+    }
+    Ok(())
+}
+
+/// What alarms need of the database.
+async fn alarms(db: &Db, key: Option<&ChainKey>, report: &mut Report) -> Result<(), DbError> {
+    match journal::installed(&mut db.read(), carrier::VAPID).await? {
+        Some(_) => report.ok("web push: the key is there"),
+        None => report.warn("web push: there is no key yet", "`carebot serve` makes it when it starts."),
+    }
+    let newest = journal::newest_key(&mut db.read()).await?;
+    match (newest, key) {
+        (Some(newest), Some(key)) if newest == key.id() => {
+            report.ok("timelines: the newest entry was made with this key");
+        }
+        (Some(newest), Some(_)) => report.fail(
+            &Failure::new(format!("timelines: the newest entry was made with another key ({newest})")).next(
+                "Put the right file back, or set alarms.key_file to it; every server of a database needs the same.",
+            ),
+        ),
+        (Some(newest), None) => report.fail(
+            &Failure::new(format!("timelines: the key they were made with ({newest}) is not there"))
+                .next("Put its file back, or set alarms.key_file to it."),
+        ),
+        (None, _) => report.ok("timelines: there are none yet"),
     }
     Ok(())
 }

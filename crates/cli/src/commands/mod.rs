@@ -1,6 +1,7 @@
 //! A file per command: its flags and what it does.
 
 pub mod account;
+pub mod alarms;
 pub mod backup;
 pub mod config;
 pub mod demo;
@@ -13,3 +14,4 @@ pub mod openapi;
 pub mod replay;
 pub mod restore;
 pub mod serve;
+pub mod simulate;

@@ -103,6 +103,7 @@ impl Running {
         let certificate = certificate.map_err(|error| {
             Failure::new(format!("TLS: {error}")).next("Both files are PEM; see tls.certificate and tls.key.")
         })?;
+        let channels = setup::Channels::of(config)?;
         let listener = bind(config).await?;
         let address = listener.local_addr().map_err(|error| Failure::new(format!("no local address: {error}")))?;
         let metrics = bind_metrics(config).await;
@@ -110,7 +111,7 @@ impl Running {
         let db = setup::open_patiently(config).await?;
         let opened = async {
             setup::prepare_schema(&db, no_migrate).await?;
-            setup::service(db.clone(), config).await
+            setup::serving(db.clone(), config, channels).await
         };
         let service = match opened.await {
             Ok(service) => service,
@@ -130,7 +131,11 @@ impl Running {
         let tls = certificate.is_some();
         let connections = tokio::spawn(listen::serve(listener, edge, certificate, stop.clone()));
         let assistant = config.assistant.provider.as_str();
-        tracing::info!(%address, tls, database = %config.database.url, mode = config.mode().as_str(), assistant, "carebot serves");
+        let mail = config.mail.server();
+        tracing::info!(
+            %address, tls, database = %config.database.url, mode = config.mode().as_str(), assistant, mail = mail.as_deref().unwrap_or("off"),
+            "carebot serves"
+        );
         if let Some(warning) = config.images_warning() {
             tracing::info!("{warning}");
         }

@@ -22,6 +22,7 @@
 //! A file like the others, and one line in the list below.
 
 mod accounts;
+mod alarms;
 mod assistant;
 mod cors;
 mod database;
@@ -33,6 +34,7 @@ mod general;
 mod images;
 mod load;
 mod log;
+mod mail;
 mod metrics;
 mod network;
 mod news;
@@ -57,6 +59,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use accounts::Accounts;
+pub use alarms::Alarms;
 pub use assistant::Assistant;
 pub use cors::Cors;
 pub use database::Database;
@@ -66,6 +69,7 @@ pub use general::{General, Mode};
 pub use images::Images;
 pub use load::Loader;
 pub use log::{Log, LogFormat};
+pub use mail::Mail;
 pub use metrics::Metrics;
 pub use news::News;
 pub use problem::{ConfigError, Problem, Source};
@@ -154,6 +158,10 @@ sections! {
     news: News,
     /// Disaster messages.
     disasters: Disasters,
+    /// Alarms.
+    alarms: Alarms,
+    /// The mail server.
+    mail: Mail,
     /// Messages of the program.
     log: Log,
 }
@@ -272,6 +280,29 @@ impl Config {
                 &["assistant.key", "assistant.provider"],
                 "a key without a provider does nothing; set provider to openai",
             );
+        }
+        let (alarms, mail) = (&self.alarms, &self.mail);
+        if alarms.head_webhook_url.is_some() != alarms.head_webhook_secret.is_some() {
+            together(&["alarms.head_webhook_url", "alarms.head_webhook_secret"], "set both or neither");
+        }
+        if let Err(bad) = alarms.heads() {
+            together(&["alarms.head_webhook_url", "alarms.head_webhook_secret"], &bad);
+        }
+        let has_password = mail.password.is_some() || mail.password_file.is_some();
+        if mail.host.is_some() && mail.from.is_none() {
+            together(&["mail.host", "mail.from"], "mail needs a sender; set from to an address of yours");
+        }
+        if mail.host.is_none() && (mail.user.is_some() || has_password) {
+            together(&["mail.user", "mail.host"], "a user without a mail server does nothing; set host");
+        }
+        if mail.host.is_some() && mail.user.is_some() != has_password {
+            together(
+                &["mail.user", "mail.password"],
+                "set both (or password_file in place of the password), or neither",
+            );
+        }
+        if mail.password.is_some() && mail.password_file.is_some() {
+            together(&["mail.password", "mail.password_file"], "set one of them");
         }
         problems
     }

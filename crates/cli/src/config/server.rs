@@ -27,6 +27,10 @@ section! {
         header_timeout_seconds: u64 = 10, in 1..=3_600;
         /// How long a client may take to send the body of a request.
         body_timeout_seconds: u64 = 30, in 1..=3_600;
+        /// How long a client may leave untaken what is sent to it. Then it is cut off.
+        write_timeout_seconds: u64 = 30, in 1..=3_600;
+        /// How many live streams of events may be open at once. Each needs a file descriptor: see `ulimit -n`.
+        event_streams: usize = 10_000, in 0..=1_000_000;
         /// How long requests that are under way may still take when the server is asked to stop.
         shutdown_grace_seconds: u64 = 20, in 0..=3_600;
         /// Whether the documentation page `/docs` is served.

@@ -7,7 +7,7 @@ use crate::support::Place;
 #[test]
 fn every_command_has_help_with_an_example() {
     let place = Place::new();
-    let commands: [&[&str]; 23] = [
+    let commands: [&[&str]; 28] = [
         &["demo"],
         &["serve"],
         &["migrate"],
@@ -19,7 +19,12 @@ fn every_command_has_help_with_an_example() {
         &["family"],
         &["family", "list"],
         &["family", "show"],
+        &["alarms"],
+        &["alarms", "verify"],
+        &["alarms", "list"],
+        &["alarms", "drill"],
         &["replay"],
+        &["simulate"],
         &["doctor"],
         &["config"],
         &["config", "check"],

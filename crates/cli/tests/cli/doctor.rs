@@ -6,7 +6,7 @@ use crate::support::{Place, mariadb_schema};
 fn a_healthy_installation_is_found_so_on_both_engines() {
     for database in ["sqlite:carebot.db".to_owned(), mariadb_schema()] {
         let place = Place::new();
-        let server = place.serve(&["--database", &database, "--create"]);
+        let server = place.serve(&["--database", &database, "--create", "--set", "alarms.key_file=timelines.key"]);
         let told = place.run(&[
             "doctor",
             "--database",
@@ -16,12 +16,27 @@ fn a_healthy_installation_is_found_so_on_both_engines() {
             "--set",
             "sessions.cookie_secure=false",
             "--set",
-            "server.public_url=http://care.example.org",
+            "server.public_url=https://care.example.org",
+            "--set",
+            "alarms.key_file=timelines.key",
+            "--set",
+            "alarms.dead_man_url=https://monitor.example.org/s3cr3t",
         ]);
         let told = told.succeeded();
-        for part in ["answers", "schema: up to date", "is ready for requests", "warnings 0, failed 0"] {
+        for part in [
+            "answers",
+            "schema: up to date",
+            "assistant: off",
+            "mail: off",
+            "timeline key: timelines.key",
+            "web push: the key is there",
+            "signs of life: to monitor.example.org",
+            "is ready for requests",
+            "warnings 0, failed 0",
+        ] {
             assert!(told.contains(part), "{part}: {told}");
         }
+        assert!(!told.contains("s3cr3t"), "{told}");
         assert!(!told.contains("warn ") && !told.contains("FAIL"), "{told}");
         server.stop();
     }

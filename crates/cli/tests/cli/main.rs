@@ -3,6 +3,7 @@
 mod support;
 
 mod accounts;
+mod alarms;
 mod backup;
 mod configuration;
 mod demo;

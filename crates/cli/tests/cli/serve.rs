@@ -27,7 +27,7 @@ fn begin_request(server: &Server, body: &str) -> TcpStream {
 fn it_answers_on_both_engines_and_ends_in_good_order() {
     for database in ["sqlite:carebot.db".to_owned(), mariadb_schema()] {
         let place = Place::new();
-        let server = place.serve(&["--database", &database, "--create"]);
+        let server = place.serve(&["--database", &database, "--create", "--set", "alarms.key_file=timelines.key"]);
         let browser = Browser::new(&server.url);
         assert_eq!(browser.get("healthz").0, 200);
         assert_eq!(browser.get("readyz").0, 200);

@@ -36,6 +36,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "images", text: include_str!("../../migrations/0003_images.sql") },
     Migration { version: 4, name: "outside", text: include_str!("../../migrations/0004_outside.sql") },
     Migration { version: 5, name: "import", text: include_str!("../../migrations/0005_import.sql") },
+    Migration { version: 6, name: "alarms", text: include_str!("../../migrations/0006_alarms.sql") },
 ];
 
 /// What has been done to a database.

@@ -7,6 +7,7 @@
 //! * MariaDB: an own small pool over several hosts with fail-over; appended rows are coalesced into one statement.
 
 pub mod error;
+pub mod faults;
 pub mod migrate;
 pub mod row;
 pub mod tx;
@@ -24,6 +25,7 @@ use std::time::Duration;
 #[cfg(doc)]
 use crate::DbError;
 use crate::Result;
+use crate::connector::faults::{Faults, Moment};
 use crate::connector::tx::Tx;
 use crate::connector::url::DbUrl;
 use crate::connector::value::Value;
@@ -93,6 +95,7 @@ enum Engine {
 pub struct Db {
     engine: Arc<Engine>,
     patient: bool,
+    faults: Option<Arc<dyn Faults>>,
 }
 
 impl Db {
@@ -105,13 +108,23 @@ impl Db {
             DbUrl::Sqlite { path } => Engine::Sqlite(sqlite::Sqlite::open(path, options).await?),
             DbUrl::MariaDb(target) => Engine::MariaDb(mariadb::MariaDb::open(target, options).await?),
         };
-        Ok(Self { engine: Arc::new(engine), patient: false })
+        Ok(Self { engine: Arc::new(engine), patient: false, faults: None })
     }
 
     /// The same database, but statements in transactions may take as long as they need: for changes of the schema.
     #[must_use]
     pub fn patient(&self) -> Self {
         Self { patient: true, ..self.clone() }
+    }
+
+    /// The same database, which fails whenever this says so.
+    #[must_use]
+    pub fn with_faults(&self, faults: Arc<dyn Faults>) -> Self {
+        Self { faults: Some(faults), ..self.clone() }
+    }
+
+    fn may_fail(&self, moment: Moment) -> Result<()> {
+        self.faults.as_ref().map_or(Ok(()), |faults| faults.at(moment))
     }
 
     /// Which engine this is.
@@ -124,10 +137,11 @@ impl Db {
 
     /// For reading: every statement stands alone and sees what is committed when it runs.
     pub fn read(&self) -> Tx {
-        match &*self.engine {
+        let tx = match &*self.engine {
             Engine::Sqlite(sqlite) => Tx::sqlite_read(sqlite.readers()),
             Engine::MariaDb(mariadb) => Tx::mariadb_read(mariadb.pool()),
-        }
+        };
+        tx.with_faults(self.faults.clone())
     }
 
     /// Begins a transaction that writes. Use [`transact!`](crate::transact), which also commits and retries.
@@ -135,10 +149,12 @@ impl Db {
     /// # Errors
     /// [`DbError::Unavailable`] if there is no connection in time.
     pub async fn begin(&self) -> Result<Tx> {
-        match &*self.engine {
-            Engine::Sqlite(sqlite) => Ok(Tx::sqlite_write(sqlite.begin().await?)),
-            Engine::MariaDb(mariadb) => Tx::mariadb_write(mariadb.pool(), self.patient).await,
-        }
+        self.may_fail(Moment::Begin)?;
+        let tx = match &*self.engine {
+            Engine::Sqlite(sqlite) => Tx::sqlite_write(sqlite.begin().await?),
+            Engine::MariaDb(mariadb) => Tx::mariadb_write(mariadb.pool(), self.patient).await?,
+        };
+        Ok(tx.with_faults(self.faults.clone()))
     }
 
     /// Inserts one row; comes back only after the commit that holds it. Rows that wait at the same time are committed
@@ -148,10 +164,13 @@ impl Db {
     /// [`DbError::MissingParent`] or [`DbError::Duplicate`] for this row, [`DbError::Unavailable`] or
     /// [`DbError::OutcomeUnknown`] if the database failed.
     pub async fn append(&self, row: Append) -> Result<()> {
+        self.may_fail(Moment::Write)?;
+        self.may_fail(Moment::Commit)?;
         match &*self.engine {
-            Engine::Sqlite(sqlite) => sqlite.append(row).await,
-            Engine::MariaDb(mariadb) => mariadb.append(row).await,
+            Engine::Sqlite(sqlite) => sqlite.append(row).await?,
+            Engine::MariaDb(mariadb) => mariadb.append(row).await?,
         }
+        self.may_fail(Moment::Committed)
     }
 
     /// Everything as it is at this moment, for reading it out while others go on writing. On SQLite that is a copy, made at

@@ -225,6 +225,15 @@ from_text!(
     carebot_model::authentication::SessionKind: carebot_model::authentication::SessionKind::parse,
     carebot_model::notifications::Grade: carebot_model::notifications::Grade::parse,
     carebot_model::news::Category: carebot_model::news::Category::parse,
+    carebot_model::alarms::Severity: carebot_model::alarms::Severity::parse,
+    carebot_model::alarms::Cause: carebot_model::alarms::Cause::parse,
+    carebot_model::alarms::ClearReason: carebot_model::alarms::ClearReason::parse,
+    carebot_model::alarms::Answer: carebot_model::alarms::Answer::parse,
+    carebot_model::alarms::EntryKind: carebot_model::alarms::EntryKind::parse,
+    carebot_model::alarms::EventKind: carebot_model::alarms::EventKind::parse,
+    carebot_model::alarms::Channel: carebot_model::alarms::Channel::parse,
+    carebot_model::alarms::Rule: carebot_model::alarms::Rule::parse,
+    carebot_model::alarms::text::Language: carebot_model::alarms::text::Language::parse,
     carebot_model::images::Format: carebot_model::images::Format::parse,
 );
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::Result;
 use crate::connector::error::DbError;
+use crate::connector::faults::{Faults, Moment};
 use crate::connector::mariadb::{self, Pool};
 use crate::connector::row::Row;
 use crate::connector::sqlite::{self, Readers};
@@ -26,6 +27,7 @@ enum Inner {
 /// Dropping it without a commit rolls back.
 pub struct Tx {
     inner: Inner,
+    faults: Option<Arc<dyn Faults>>,
 }
 
 fn finished() -> DbError {
@@ -34,15 +36,15 @@ fn finished() -> DbError {
 
 impl Tx {
     pub(crate) const fn sqlite_read(readers: Readers) -> Self {
-        Self { inner: Inner::SqliteRead(readers) }
+        Self { inner: Inner::SqliteRead(readers), faults: None }
     }
 
     pub(crate) const fn sqlite_write(session: sqlite::Session) -> Self {
-        Self { inner: Inner::SqliteWrite(session) }
+        Self { inner: Inner::SqliteWrite(session), faults: None }
     }
 
     pub(crate) const fn mariadb_read(pool: Arc<Pool>) -> Self {
-        Self { inner: Inner::MariaDbRead(pool) }
+        Self { inner: Inner::MariaDbRead(pool), faults: None }
     }
 
     pub(crate) async fn mariadb_write(pool: Arc<Pool>, patient: bool) -> Result<Self> {
@@ -50,11 +52,19 @@ impl Tx {
         if patient {
             lease.wait_for_ever();
         }
-        Ok(Self { inner: Inner::MariaDbWrite(lease) })
+        Ok(Self { inner: Inner::MariaDbWrite(lease), faults: None })
     }
 
     pub(crate) async fn mariadb_snapshot(pool: Arc<Pool>) -> Result<Self> {
-        Ok(Self { inner: Inner::MariaDbWrite(pool.fresh().await?.begin_snapshot().await?) })
+        Ok(Self { inner: Inner::MariaDbWrite(pool.fresh().await?.begin_snapshot().await?), faults: None })
+    }
+
+    pub(crate) fn with_faults(self, faults: Option<Arc<dyn Faults>>) -> Self {
+        Self { faults, ..self }
+    }
+
+    fn may_fail(&self, moment: Moment) -> Result<()> {
+        self.faults.as_ref().map_or(Ok(()), |faults| faults.at(moment))
     }
 
     /// Whether this runs on SQLite, for the few words the engines do not share.
@@ -74,6 +84,7 @@ impl Tx {
         F: Fn(&mut S, &Row<'_>) -> Result<()> + Send + Sync + 'static,
     {
         let sql = sql.into();
+        self.may_fail(Moment::Read)?;
         match &mut self.inner {
             Inner::SqliteRead(readers) => {
                 readers.run(move |connection| sqlite::fold(connection, &sql, &params, init(), &step)).await
@@ -144,6 +155,7 @@ impl Tx {
     /// As the statement; [`DbError::Statement`] outside of a transaction.
     pub async fn execute(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<u64> {
         let sql = sql.into();
+        self.may_fail(Moment::Write)?;
         match &mut self.inner {
             Inner::SqliteWrite(session) => {
                 session.run(move |connection| sqlite::execute(connection, &sql, &params)).await
@@ -175,11 +187,16 @@ impl Tx {
     /// # Errors
     /// [`DbError::Conflict`] if it was rolled back, [`DbError::OutcomeUnknown`] if the connection broke meanwhile.
     pub async fn commit(mut self) -> Result<()> {
-        match std::mem::replace(&mut self.inner, Inner::Finished) {
-            Inner::SqliteWrite(session) => session.commit().await,
-            Inner::MariaDbWrite(lease) => lease.commit().await,
-            Inner::SqliteRead(_) | Inner::MariaDbRead(_) | Inner::Finished => Ok(()),
+        if let Err(error) = self.may_fail(Moment::Commit) {
+            self.rollback().await;
+            return Err(error);
         }
+        match std::mem::replace(&mut self.inner, Inner::Finished) {
+            Inner::SqliteWrite(session) => session.commit().await?,
+            Inner::MariaDbWrite(lease) => lease.commit().await?,
+            Inner::SqliteRead(_) | Inner::MariaDbRead(_) | Inner::Finished => {}
+        }
+        self.may_fail(Moment::Committed)
     }
 
     /// Rolls back. What cannot be rolled back any more was never committed either.

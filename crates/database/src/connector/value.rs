@@ -112,7 +112,16 @@ from_name!(
     carebot_model::notifications::Grade: name,
     carebot_model::news::Category: name,
     carebot_model::images::Format: name,
-    carebot_model::images::Source: name
+    carebot_model::images::Source: name,
+    carebot_model::alarms::Severity: name,
+    carebot_model::alarms::Cause: name,
+    carebot_model::alarms::ClearReason: name,
+    carebot_model::alarms::Answer: name,
+    carebot_model::alarms::EntryKind: name,
+    carebot_model::alarms::EventKind: name,
+    carebot_model::alarms::Channel: name,
+    carebot_model::alarms::Rule: name,
+    carebot_model::alarms::text::Language: name
 );
 
 impl<T: Into<Self>> From<Option<T>> for Value {

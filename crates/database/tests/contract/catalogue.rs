@@ -119,7 +119,7 @@ pub async fn insert(t: &TestDb, table: &str, given: &[(&str, Value)]) {
 
 fn made_up(t: &TestDb, column: &Column) -> Value {
     match (column.kind, column.name.as_str()) {
-        (Kind::Integer, "id") => t.id().into(),
+        (Kind::Integer, name) if name == "id" || name.ends_with("_id") => t.id().into(),
         (Kind::Integer, _) => 1_i64.into(),
         (Kind::Real, _) => 0.5.into(),
         (Kind::Text, "id" | "object") => new_id(t).into(),

@@ -44,7 +44,9 @@ fn notification() -> NewNotification {
 
 async fn deliver(t: &TestDb, db: &Db, sn: i64, to: &[FamilyId], cursor: &Cursor) -> Result<usize, DbError> {
     let to: Vec<(FamilyId, RowId)> = to.iter().map(|family| (*family, t.id())).collect();
-    transact!(db, tx => { disasters::deliver(&mut tx, sn, &to, &notification(), cursor, t.now()).await })
+    let delivered =
+        transact!(db, tx => { disasters::deliver(&mut tx, sn, &to, &notification(), cursor, t.now()).await });
+    delivered.map(|delivered| delivered.len())
 }
 
 both_engines! {

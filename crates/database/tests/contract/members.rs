@@ -1,6 +1,6 @@
 use carebot_database::members::{self, NewMember};
 use carebot_database::{accounts, families};
-use carebot_model::members::{JoinRequest, Member, Position};
+use carebot_model::members::{JoinRequest, Member, Place, Position};
 use carebot_model::text::Name;
 
 use crate::prelude::*;
@@ -197,5 +197,26 @@ both_engines! {
         let other = MemberId::parse(&other_case(house.member.as_str())).unwrap();
         assert_eq!(members::get(&mut t.db.read(), other).await.unwrap(), None);
         assert!(!delete(&t, other).await);
+    }
+
+    async fn a_family_is_put_in_another_order_with_requests_behind(t: TestDb) {
+        let (house, other) = (t.household().await, t.household().await);
+        let (asker, nurse) = (t.guardian().await, t.guardian().await);
+        let request = t.join(house.family, asker, None).await;
+        let second = create(&t, nurse, &new_member(house.family, Some(house.elder))).await.unwrap();
+        let places = members::placed(&mut t.db.read(), house.family).await.unwrap();
+        let shown = |places: &[Place]| places.iter().map(|place| (place.id, place.position, place.order)).collect::<Vec<_>>();
+        assert_eq!(shown(&places), [(house.member, Position::Guardian, 1), (second, Position::CareWorker, 2)]);
+        assert_eq!((places[0].user_id, places[0].nickname.as_deref()), (house.guardian, Some("막내")));
+        let mut turned = vec![places[1].clone(), places[0].clone()];
+        turned[0].position = Position::Staff;
+        transact!(t.db, tx => { members::set_places(&mut tx, &permit(house.family), &turned).await }).unwrap();
+        let expected = [(second, Position::Staff, 1), (house.member, Position::Guardian, 2)];
+        assert_eq!(shown(&members::placed(&mut t.db.read(), house.family).await.unwrap()), expected);
+        assert!(approve(&t, request, house.elder).await);
+        assert_eq!(list(&t, Some(house.family), None).await, [second, house.member, request]);
+        // Another family's members are not touched, whatever is asked.
+        transact!(t.db, tx => { members::set_places(&mut tx, &permit(other.family), &turned).await }).unwrap();
+        assert_eq!(list(&t, Some(house.family), None).await, [second, house.member, request]);
     }
 }

@@ -145,11 +145,14 @@ both_engines! {
 
     async fn the_tables_are_the_designed_ones(t: TestDb) {
         let expected = [
-            "accounts", "active_status", "backgrounds", "chat_keywords", "chat_sessions", "chat_turns", "contacts",
-            "disaster_deliveries", "disaster_listening", "disaster_messages", "discarded_images", "families",
-            "health_status", "home_status", "image_references", "images", "import_progress", "import_rows", "job_leases", "members", "mental_bases",
+            "accounts", "active_status", "alarm_entries", "alarm_notifications", "alarm_stubs", "alarms", "backgrounds",
+            "channel_health", "chat_keywords", "chat_sessions", "chat_turns", "contact_channels", "contacts", "deliveries",
+            "disaster_deliveries", "disaster_listening", "disaster_messages", "discarded_images", "events", "families",
+            "family_heads", "health_status", "home_status", "idempotency_keys", "image_references", "images",
+            "import_progress", "import_rows", "installation", "job_leases", "ladders", "members", "mental_bases",
             "mental_reports", "mental_status", "messages", "news", "news_links", "news_rounds", "nodes", "notifications",
-            "schema_lock", "schema_migrations", "sessions", "settings", "weather_cells",
+            "push_subscriptions", "robots", "rule_states", "rules", "schema_lock", "schema_migrations", "sessions",
+            "settings", "signals", "stream_presence", "weather_cells",
         ];
         assert_eq!(tables(&t).await, expected);
     }

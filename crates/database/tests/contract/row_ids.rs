@@ -87,7 +87,12 @@ both_engines! {
 
         t.db.execute("UPDATE nodes SET holder = 42 WHERE node = ?", params![own]).await.unwrap();
         let stolen = ids.renew(&t.db, t.now()).await;
-        assert!(matches!(stolen, Err(DbError::Unavailable(_))), "{stolen:?}");
+        assert!(matches!(stolen, Err(DbError::Conflict(_))), "{stolen:?}");
+        let before = ids.next(t.now()).unwrap();
+        t.clock.advance(LEASE + 1);
+        ids.take_another(&t.db, t.now(), &*t.rng).await.expect("others are free");
+        let after = ids.next(t.now()).expect("and it numbers on");
+        assert!(node(after) != own && after > before);
     }
 
     async fn the_next_holder_of_a_node_repeats_nothing(t: TestDb) {

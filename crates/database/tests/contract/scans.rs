@@ -94,6 +94,7 @@ only_mariadb! {
             }
             let listing = status::listing::<Home>(&to_family, Range::ALL);
             reads_few!("latest", status::latest::<Home>(tx, &to_family));
+            reads_few!("newest_of", status::newest_of::<Home>(tx, &[family]));
             reads_few!("oldest", listing.oldest(tx));
             reads_few!("probe", listing.probe(tx, t.now(), ROWS * 100, 10));
             reads_few!("current_user", authentication::current_user(tx, authentication::TokenHash::of(&token)));

@@ -142,6 +142,22 @@ both_engines! {
         for_each_status_kind!(kind);
     }
 
+    async fn the_number_of_the_newest_is_found_for_many_families(t: TestDb) {
+        let (one, other, without) = (t.family().await, t.family().await, t.family().await);
+        t.report_at(one, second(1), sample::<Health>(1)).await;
+        let newest = t.report_at(one, second(3), sample::<Health>(2)).await.id;
+        // It came in last and is not the newest.
+        t.report_at(one, second(2), sample::<Health>(3)).await;
+        let others = t.report_at(other, second(1), sample::<Health>(4)).await.id;
+        let mut found = status::newest_of::<Health>(&mut t.db.read(), &[one, other, without]).await.unwrap();
+        found.sort_unstable();
+        let mut expected = [(one, newest), (other, others)];
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+        assert!(status::newest_of::<Home>(&mut t.db.read(), &[one]).await.unwrap().is_empty());
+        assert!(status::newest_of::<Health>(&mut t.db.read(), &[]).await.unwrap().is_empty());
+    }
+
     async fn a_range_is_closed_to_the_second(t: TestDb) {
         let family = t.family().await;
         // By millisecond: outside, first of the range, last of the range, outside.

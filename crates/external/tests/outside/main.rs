@@ -1,8 +1,10 @@
 //! Clients of other people's services against servers on this machine that answer as the services are documented to, and as
 //! they should not.
 
+mod channels;
 mod disaster;
 mod news;
+mod ping;
 mod weather;
 
 /// What nearly every test needs.

@@ -133,5 +133,27 @@ wire_enum!(
         ImageRead = "image.read",
         /// Delete a picture of an account.
         ImageDelete = "image.delete",
+        /// Follow what happens in a family.
+        EventRead = "event.read",
+        /// Follow what happens in all families one belongs to.
+        EventReadAll = "event.read_all",
+        /// Say that the robot lives, and read what it is to ask.
+        RobotReport = "robot.report",
+        /// Read a family's alarms and their timelines.
+        AlarmRead = "alarm.read",
+        /// Acknowledge, clear, put off or comment an alarm.
+        AlarmHandle = "alarm.handle",
+        /// Call for help.
+        AlarmCall = "alarm.call",
+        /// Tell what the elder answered.
+        AlarmAnswer = "alarm.answer",
+        /// Read a family's rules, ladders, and who can be reached.
+        RuleRead = "rule.read",
+        /// Change a family's rules and ladders, and hold a drill.
+        RuleUpdate = "rule.update",
+        /// Read how an account wants to be told.
+        ContactRead = "contact.read",
+        /// Change how an account wants to be told.
+        ContactUpdate = "contact.update",
     }
 );

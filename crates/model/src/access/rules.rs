@@ -30,6 +30,7 @@ pub const fn allows_one(relation: Relation, action: Action) -> bool {
         | Action::JoinRequestList
         | Action::MessageRead
         | Action::NewsRead
+        | Action::EventReadAll
         | Action::ImageUpload => !matches!(relation, Anonymous),
 
         // Operators.
@@ -56,6 +57,8 @@ pub const fn allows_one(relation: Relation, action: Action) -> bool {
         | Action::ReceivableRead
         | Action::MessageSendAs
         | Action::ChatDelete
+        | Action::ContactRead
+        | Action::ContactUpdate
         | Action::ImageDelete => matches!(relation, System | Own),
 
         // Only the person himself: an operator does not read letters for others, nor what somebody told the robot.
@@ -86,10 +89,23 @@ pub const fn allows_one(relation: Relation, action: Action) -> bool {
         | Action::SettingsUpdate
         | Action::BackgroundAdd
         | Action::BackgroundRead
-        | Action::BackgroundDelete => matches!(relation, System | Main | Member),
+        | Action::BackgroundDelete
+        | Action::EventRead
+        | Action::AlarmRead
+        | Action::AlarmCall
+        | Action::RuleRead
+        | Action::RuleUpdate => matches!(relation, System | Main | Member),
+
+        // Those who look after the elder: the robot's screen must not silence what it reports.
+        Action::AlarmHandle => matches!(relation, System | Member),
 
         // The family's elder, in whose name the robot speaks.
-        Action::FamilyDelete | Action::MemberKick | Action::JoinRequestApprove | Action::StatusReport => {
+        Action::FamilyDelete
+        | Action::MemberKick
+        | Action::JoinRequestApprove
+        | Action::StatusReport
+        | Action::RobotReport
+        | Action::AlarmAnswer => {
             matches!(relation, System | Main)
         }
 

@@ -1,27 +1,38 @@
 //! A field of a request body.
 
+use carebot_model::Timestamp;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use super::item::{Fault, Item, MASK};
-use super::{scalars, schemas, secret::Secret};
+use super::{datetime, scalars, schemas, secret::Secret};
 
 /// A type that a field of a body can have.
 pub trait Field: Sized {
     /// Whether it must never be shown.
     const SECRET: bool = false;
 
-    /// Reads a value that is not null, found at `at`; if it does not fit, says so in `items`.
+    /// Whether null is a value of its own, and not the same as absent.
+    const TAKES_NULL: bool = false;
+
+    /// Reads a value, found at `at`, that is not null unless null is taken; if it does not fit, says so in `items`.
     fn read(value: &Value, at: &[&'static str], items: &mut Vec<Item>) -> Option<Self>;
 
     /// What is taken, null included.
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
-/// Reads the field `name` of a body; null is the same as absent.
+/// Reads the field `name` of a body; null is the same as absent, unless the type says otherwise.
 pub fn read<F: Field>(object: &serde_json::Map<String, Value>, name: &'static str, items: &mut Vec<Item>) -> Option<F> {
-    let value = object.get(name).filter(|value| !value.is_null())?;
+    let value = object.get(name).filter(|value| F::TAKES_NULL || !value.is_null())?;
     F::read(value, &["body", name], items)
+}
+
+/// Reads the field `name` of an object within a body; null is the same as absent.
+pub fn part<F: Field>(object: &Value, at: &[&'static str], name: &'static str, items: &mut Vec<Item>) -> Option<F> {
+    let value = object.get(name).filter(|value| !value.is_null())?;
+    let at: Vec<_> = at.iter().copied().chain([name]).collect();
+    F::read(value, &at, items)
 }
 
 /// The value, or `None` and an item about it.
@@ -50,6 +61,7 @@ fields! {
     i64: scalars::int64, schemas::nullable(&schemas::whole(i64::MIN, i64::MAX));
     bool: scalars::flag, schemas::flag();
     Vec<Value>: scalars::list, schemas::list();
+    Timestamp: datetime::timestamp_from, schemas::number_or(&datetime::timestamp_schema());
 }
 
 impl Field for Secret {

@@ -24,7 +24,8 @@ pub fn row_of_element(element: &Value) -> Option<RowId> {
     }
 }
 
-fn held(number: i128) -> i64 {
+/// The nearest number that fits.
+pub(super) fn held(number: i128) -> i64 {
     i64::try_from(number).unwrap_or(if number < 0 { i64::MIN } else { i64::MAX })
 }
 

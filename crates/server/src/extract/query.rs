@@ -3,14 +3,14 @@
 use std::fmt::Display;
 
 use carebot_model::wire::Order;
-use carebot_model::{Date, Timestamp};
+use carebot_model::{Date, RowId, Timestamp};
 use percent_encoding::percent_decode;
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::datetime;
 use super::item::{Fault, Invalid, Item};
-use super::scalars;
+use super::{path, scalars};
 
 /// The length of the ids that a query can ask for.
 const ID_LENGTH: usize = 16;
@@ -88,6 +88,11 @@ impl Query {
                 Fault::with("less_than_equal", msg, json!({ "le": most }))
             })
         })
+    }
+
+    /// The number of a row. One that no row can have names nothing.
+    pub fn row(&mut self, name: &'static str) -> Option<RowId> {
+        self.read(name, |text| scalars::whole_from_text(text).map(|number| RowId(path::held(number))))
     }
 
     /// One of a list of names, in this letter case: `query.choice("uploader", Uploader::ALL)`.

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use carebot_model::access::Action;
-use carebot_model::members::{JoinRequest, Member};
+use carebot_model::members::{JoinRequest, Member, Place};
 use carebot_model::{AccountId, FamilyId, MemberId};
 use http::StatusCode;
 
@@ -27,7 +27,18 @@ crate::form! {
     }
 }
 
+crate::form! {
+    /// In which capacity somebody belongs to a family, and who is told of an alarm first.
+    pub struct PlaceMember {
+        /// `guardian`, `care_worker` or `staff`.
+        position: String,
+        /// The place in the family's order, from 1; those behind move down.
+        order: i64,
+    }
+}
+
 const MISSING: &str = "Member not found";
+const PLACE: &str = "Position or order is required";
 const NO_REQUEST: &str = "Join request not found";
 const WHO: &str = "Family ID and User ID are required";
 
@@ -100,6 +111,16 @@ pub fn add(api: &mut Api) {
             .not_found(NO_REQUEST),
         refuse,
     );
+    api.add(
+        patch("/v1/members/{member_id}/order", Action::RuleUpdate, "Change who of a family is told of an alarm first")
+            .takes::<PlaceMember>()
+            .gives::<Vec<Place>>(200, "Order updated successfully")
+            .no_data(PLACE)
+            .not_found(MISSING)
+            .invalid(carebot_service::members::POSITION)
+            .invalid(carebot_service::members::ORDER),
+        place,
+    );
 }
 
 async fn create(State(app): State<App>, caller: Caller, Body(form): Body<CreateMember>) -> Answer {
@@ -154,4 +175,12 @@ async fn approve(State(app): State<App>, caller: Caller, path: Path) -> Answer {
 async fn refuse(State(app): State<App>, caller: Caller, path: Path) -> Answer {
     app.service().delete_join_request(&caller, path.one()).await?;
     says(StatusCode::OK, "Join request deleted successfully")
+}
+
+async fn place(State(app): State<App>, caller: Caller, path: Path, Body(form): Body<PlaceMember>) -> Answer {
+    let position = filled(form.position.as_ref());
+    let is_said = position.is_some() || form.order.is_some();
+    missing("body", &[("position", is_said), ("order", is_said)], PLACE).echo(&form)?;
+    let places = app.service().place_member(&caller, path.one(), position, form.order).await.echo(&form)?;
+    gives(StatusCode::OK, "Order updated successfully", &places)
 }

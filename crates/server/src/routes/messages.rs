@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::answer::{Answer, gives, new_page, says, streams, write_row};
 use crate::app::App;
-use crate::context::{Body, Caller, Path, Range};
+use crate::context::{Body, Caller, IdempotencyKey, Path, Range};
 use crate::error::Echo;
 use crate::extract::path;
 use crate::operation::{Api, delete, get, patch, post};
@@ -82,7 +82,9 @@ pub fn add(api: &mut Api) {
             .no_data(WHO)
             .not_found("Received user does not exist")
             .not_found("Sending user does not exist")
-            .bounded(),
+            .bounded()
+            .keyed()
+            .conflict(carebot_service::idempotency::USED),
         send,
     );
     api.add(
@@ -157,11 +159,12 @@ async fn receivable(State(app): State<App>, caller: Caller, path: Path) -> Answe
     }
 }
 
-async fn send(State(app): State<App>, caller: Caller, Body(form): Body<SendMessage>) -> Answer {
+async fn send(State(app): State<App>, caller: Caller, key: IdempotencyKey, Body(form): Body<SendMessage>) -> Answer {
     let (from, to) = (filled(form.from_id.as_ref()), filled(form.to_id.as_ref()));
     missing("body", &[("from_id", from.is_some()), ("to_id", to.is_some())], WHO).echo(&form)?;
     let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
-    app.service().send_message(&caller, from, to, form.content.clone(), form.image_url.clone()).await.echo(&form)?;
+    let (content, image) = (form.content.clone(), form.image_url.clone());
+    app.service().send_message(&caller, from, to, content, image, key.0.as_deref()).await.echo(&form)?;
     says(StatusCode::CREATED, "Message sent successfully")
 }
 

@@ -1,13 +1,18 @@
 //! Routes, one file per noun.
 
 mod accounts;
+mod alarms;
 mod auth;
 mod chats;
+mod contacts;
+mod events;
 mod families;
 mod images;
 mod members;
 mod messages;
 mod notify;
+mod robots;
+mod rules;
 mod server;
 mod status;
 mod tools;
@@ -18,7 +23,8 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderValue, StatusCode, Uri, header};
+use carebot_model::access::Action;
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::Value;
 
 use crate::app::App;
@@ -40,7 +46,12 @@ pub fn api() -> (Vec<Operation>, Router<App>) {
     notify::add(&mut api);
     tools::add(&mut api);
     images::add(&mut api);
+    robots::add(&mut api);
     v1::add(&mut api);
+    alarms::add(&mut api);
+    rules::add(&mut api);
+    contacts::add(&mut api);
+    events::add(&mut api);
     let router = api.router().method_not_allowed_fallback(error::method_not_allowed);
     (api.operations, router)
 }
@@ -54,6 +65,16 @@ pub fn with_documents(router: Router<App>, docs: bool) -> Router<App> {
 static PATHS: LazyLock<Vec<(Vec<&'static str>, &'static str)>> = LazyLock::new(|| {
     api().0.iter().map(|operation| (operation.path.split('/').collect(), method_name(operation))).collect()
 });
+
+/// What every operation asks for.
+static ACTIONS: LazyLock<Vec<(Method, &'static str, Action)>> = LazyLock::new(|| {
+    api().0.into_iter().map(|operation| (operation.method, operation.path, operation.action)).collect()
+});
+
+/// What a request asks for, by its method and the path of its operation as in the document.
+pub fn action_of(method: &Method, path: &str) -> Option<Action> {
+    ACTIONS.iter().find(|(other, template, _)| (other, *template) == (method, path)).map(|(.., action)| *action)
+}
 
 fn method_name(operation: &Operation) -> &'static str {
     match operation.method {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::answer::{Answer, gives, new_page, says, streams, write_row};
 use crate::app::App;
-use crate::context::{Body, Caller, Path, Range};
+use crate::context::{Body, Caller, IdempotencyKey, Path, Range};
 use crate::error::Echo;
 use crate::extract::path;
 use crate::operation::{Api, Operation, delete, get, patch, post};
@@ -70,7 +70,9 @@ pub fn add(api: &mut Api) {
             .no_data("Family ID is required")
             .invalid(GRADE)
             .of_family()
-            .bounded(),
+            .bounded()
+            .keyed()
+            .conflict(carebot_service::idempotency::USED),
         create,
     );
     api.add(
@@ -113,12 +115,13 @@ fn list_operation(path: &'static str, summary: &'static str, some: &'static str)
         .bounded_list(false)
 }
 
-async fn create(State(app): State<App>, caller: Caller, Body(form): Body<Notify>) -> Answer {
+async fn create(State(app): State<App>, caller: Caller, key: IdempotencyKey, Body(form): Body<Notify>) -> Answer {
     let family = filled(form.family_id.as_ref());
     missing("body", &[("family_id", family.is_some())], "Family ID is required").echo(&form)?;
     let (description, image) = (form.descriptions.clone(), form.image_url.clone());
     let grade = form.notification_grade.as_deref();
-    let made = app.service().notify(&caller, family.unwrap_or_default(), grade, description, image).await;
+    let family = family.unwrap_or_default();
+    let made = app.service().notify(&caller, family, grade, description, image, key.0.as_deref()).await;
     gives(StatusCode::CREATED, "Notification created successfully", &Made { index: made.echo(&form)? })
 }
 

@@ -32,7 +32,7 @@ pub fn add(api: &mut Api) {
         health,
     );
     api.add(
-        get("/readyz", Action::ServerRead, "Whether the database answers and its schema is right")
+        get("/readyz", Action::ServerRead, "Whether database, schema and alarms are in order")
             .tag("server")
             .json::<Health>(200, "Ready for requests"),
         ready,

@@ -4,12 +4,13 @@ use axum::extract::State;
 use carebot_model::access::Action;
 use carebot_model::for_each_status_kind;
 use carebot_model::status::{Active, Health, Home, Mental, MentalReport, RangeOn, Report, StatusKind};
-use http::StatusCode;
+use carebot_service::status::{Origin, Taken};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
 use crate::answer::{Answer, gives, lists, mark, new_page, says, streams, write_row};
 use crate::app::App;
-use crate::context::{Body, Caller, Path, Range};
+use crate::context::{Body, Caller, IdempotencyKey, Path, Range, SensedAt};
 use crate::error::Echo;
 use crate::extract::StatusForm;
 use crate::operation::{Api, delete, get, post};
@@ -17,6 +18,7 @@ use crate::routes::{filled, missing};
 
 const FAMILY: &str = "Family ID is required";
 const QUERY: &str = "Query data is required";
+static CORRECTED: HeaderName = HeaderName::from_static("carebot-corrected");
 
 /// A path of a kind; made once, kept for the life of the program.
 fn path<K: StatusKind>(pattern: &str) -> &'static str {
@@ -41,7 +43,9 @@ fn add_kind<K: StatusKind>(api: &mut Api) {
                 .says(201, K::TEXTS.created)
                 .no_data(FAMILY)
                 .not_found("Family not found")
-                .bounded(),
+                .bounded()
+                .keyed()
+                .sensed(),
             create::<K>,
         );
     }
@@ -115,12 +119,23 @@ fn add_computed(api: &mut Api) {
     );
 }
 
-async fn create<K: StatusKind>(State(app): State<App>, caller: Caller, Body(form): Body<StatusForm<K>>) -> Answer {
+async fn create<K: StatusKind>(
+    State(app): State<App>,
+    caller: Caller,
+    key: IdempotencyKey,
+    sensed_at: SensedAt,
+    Body(form): Body<StatusForm<K>>,
+) -> Answer {
     let family = filled(form.family_id.as_ref());
     missing("body", &[("family_id", family.is_some())], FAMILY).echo(&form)?;
     let fields = form.fields()?.clone();
-    app.service().report(&caller, family.unwrap_or_default(), fields).await.echo(&form)?;
-    says(StatusCode::CREATED, K::TEXTS.created)
+    let origin = Origin::new(key.0, sensed_at.0);
+    let taken = app.service().report(&caller, family.unwrap_or_default(), fields, origin).await.echo(&form)?;
+    let mut response = says(StatusCode::CREATED, K::TEXTS.created)?;
+    if taken == Taken::Corrected {
+        response.headers_mut().insert(&CORRECTED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 async fn list<K: StatusKind>(State(app): State<App>, caller: Caller, path: Path, Range(range): Range) -> Answer {

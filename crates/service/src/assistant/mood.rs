@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use carebot_database::listing::Range;
 use carebot_database::status::NewReport;
-use carebot_database::{chats, transact};
+use carebot_database::{chats, rules, transact};
 use carebot_external::ai::openai::Form;
+use carebot_model::alarms::Rule;
 use carebot_model::chats::Basis;
 use carebot_model::korea;
 use carebot_model::status::Mental;
@@ -114,7 +115,12 @@ pub async fn judge(own: &Own, of: Of<'_>) -> Result<Value, Trouble> {
             description: Some(mood.description.to_string()),
         },
     };
-    transact!(service.db, tx => { chats::create_mood(&mut tx, permit, &report, &basis).await })?;
+    transact!(service.db, tx => {
+        chats::create_mood(&mut tx, permit, &report, &basis).await?;
+        rules::mark(&mut tx, *permit.resource(), Rule::Mood, now, now).await
+    })?;
+    service.alarms.rules.notify_one();
+    service.streams.reading(*permit.resource(), &report);
     Ok(mood.description)
 }
 

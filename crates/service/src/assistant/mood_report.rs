@@ -48,6 +48,7 @@ pub async fn compute(of: Of<'_>, (start, end): Period) -> Result<Value, Trouble>
         let report =
             NewReport { id: service.next_id(now)?, reported_at: now, received_at: now, source_key: None, fields };
         transact!(service.db, tx => { status::create(&mut tx, permit, &report).await })?;
+        service.streams.reading(*permit.resource(), &report);
     }
     Ok(answer)
 }

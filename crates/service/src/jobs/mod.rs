@@ -4,13 +4,18 @@
 //! # To add a job
 //! Its file here, and a line in [`start`].
 
+mod alarms;
 mod conversations;
+mod deadman;
 mod deletion;
 mod disasters;
+mod events;
+mod heads;
 mod images;
 mod news;
 mod node;
 mod sessions;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +61,13 @@ pub fn start(service: &Arc<Service>) -> Jobs {
     if let Some(interval) = service.disasters_interval() {
         tasks.push(tokio::spawn(run("disasters", Arc::clone(service), stop.clone(), interval, disasters::run)));
     }
+    tasks.extend(alarms::start(service, &stop));
+    tasks.push(tokio::spawn(deadman::run(Arc::clone(service), stop.clone())));
+    if service.sends_heads() {
+        tasks.push(tokio::spawn(heads::run(Arc::clone(service), stop.clone())));
+    }
+    tasks.push(tokio::spawn(run("events", Arc::clone(service), stop.clone(), events::INTERVAL, events::run)));
+    tasks.push(tokio::spawn(run("streams", Arc::clone(service), stop.clone(), streams::INTERVAL, streams::run)));
     Jobs { stop, tasks }
 }
 
@@ -90,7 +102,9 @@ async fn run<F>(
             () = stop.cancelled() => return,
             () = tokio::time::sleep(interval) => {}
             () = service.deleted.notified(), if name == "deletion" => {}
+            () = service.node_due.notified(), if name == "node" => {}
             () = service.discarded.notified(), if name == "images" => {}
+            () = service.streams.begun(), if name == "streams" => {}
         }
     }
 }

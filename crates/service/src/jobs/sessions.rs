@@ -1,4 +1,4 @@
-//! Deletes sessions that have idled too long.
+//! Deletes sessions that have idled too long, and forgets requests that nobody sends again.
 
 use std::sync::Arc;
 
@@ -10,6 +10,10 @@ pub async fn run(service: Arc<Service>, _stop: CancellationToken) -> Result<()> 
     let count = service.delete_expired_sessions().await?;
     if count > 0 {
         tracing::debug!(count, "expired sessions deleted");
+    }
+    let count = service.forget_requests().await?;
+    if count > 0 {
+        tracing::debug!(count, "old keys of requests forgotten");
     }
     Ok(())
 }

@@ -155,6 +155,15 @@ impl Reply {
         self.names.apply(&self.text())
     }
 
+    /// Expects a status; the body is as the document says.
+    ///
+    /// # Panics
+    /// When it is another.
+    #[track_caller]
+    pub fn succeeds(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.shown());
+    }
+
     /// Asserts status and body, byte by byte but for the names.
     ///
     /// # Panics

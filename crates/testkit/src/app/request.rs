@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::{Person, Reply, TestApp, document};
+use super::{EventStream, Person, Reply, TestApp, document};
 
 /// Who sends a request: a [`Person`], a token, or [`ANYONE`].
 pub trait Who {
@@ -135,14 +135,31 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sends it and takes the whole answer in.
+    /// Sends it and follows the stream that is the answer.
+    ///
+    /// # Panics
+    /// When it is another answer.
+    pub async fn follow(self) -> EventStream {
+        let (parts, body) = self.app.edge.serve(self.peer, self.inner).await.into_parts();
+        let stream = EventStream::new(parts.status.as_u16(), parts.headers, body);
+        assert_eq!(stream.status, 200, "{stream:?}");
+        stream
+    }
+
+    /// Sends it and takes the whole answer in; of a stream that has no end, the beginning.
     ///
     /// # Panics
     /// When the answer breaks off, or is not as the OpenAPI document says.
     pub async fn send(self) -> Reply {
         let (method, path) = (self.inner.method().clone(), self.inner.uri().path().to_owned());
-        let (parts, body) = self.app.edge.serve(self.peer, self.inner).await.into_parts();
-        let body = body.collect().await.expect("the answer is whole").to_bytes();
+        let (parts, mut body) = self.app.edge.serve(self.peer, self.inner).await.into_parts();
+        let is_endless = parts.status == 200 && path.starts_with("/v1/events");
+        let body = if is_endless {
+            let first = body.frame().await.expect("it begins").expect("it does not break off");
+            first.into_data().expect("it begins with data")
+        } else {
+            body.collect().await.expect("the answer is whole").to_bytes()
+        };
         let reply =
             Reply { status: parts.status.as_u16(), headers: parts.headers, body, names: self.app.names.clone() };
         document::check(&method, &path, &reply);

@@ -188,11 +188,16 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 
 /// The bytes of a request as a usual client sends it.
 pub fn request(method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Vec<u8> {
+    request_with(method, path, token, "", body)
+}
+
+fn request_with(method: &str, path: &str, token: Option<&str>, header: &str, body: Option<&Value>) -> Vec<u8> {
     let cookie = token.map(|token| format!("cookie: session_id={token}\r\n")).unwrap_or_default();
     let body = body.map(Value::to_string).unwrap_or_default();
     let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
     let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nhost: carebot\r\n{cookie}{kind}content-length: {length}\r\n\r\n{body}").into()
+    format!("{method} {path} HTTP/1.1\r\nhost: carebot\r\n{cookie}{header}{kind}content-length: {length}\r\n\r\n{body}")
+        .into()
 }
 
 /// A client that keeps its connection, and makes a new one after one broke.
@@ -200,12 +205,18 @@ pub fn request(method: &str, path: &str, token: Option<&str>, body: Option<&Valu
 pub struct Client {
     address: SocketAddr,
     token: Option<String>,
+    header: String,
     connection: Option<Connection>,
 }
 
 impl Client {
     pub const fn new(address: SocketAddr, token: Option<String>) -> Self {
-        Self { address, token, connection: None }
+        Self { address, token, header: String::new(), connection: None }
+    }
+
+    /// Sends one more header with every request.
+    pub fn with_header(self, name: &str, value: &str) -> Self {
+        Self { header: format!("{name}: {value}\r\n"), ..self }
     }
 
     /// One request, sent once.
@@ -217,7 +228,7 @@ impl Client {
             Some(connection) => connection,
             None => Connection::open(self.address).await?,
         };
-        connection.send(&request(method, path, self.token.as_deref(), body)).await?;
+        connection.send(&request_with(method, path, self.token.as_deref(), &self.header, body)).await?;
         let answer = connection.answer().await?.ok_or(io::ErrorKind::ConnectionAborted)?;
         if !answer.closes() {
             self.connection = Some(connection);

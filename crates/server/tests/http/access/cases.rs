@@ -59,6 +59,8 @@ impl Case {
             .replace("{image_id}", &world.image.to_string())
             .replace("{file_name}", world.picture)
             .replace("{session_id}", &at.target.session.to_string())
+            .replace("{alarm_id}", &world.alarm.to_string())
+            .replace("{subscription_id}", &world.device_of(at.target.id).to_string())
             .replace("{master_region}", &utf8_percent_encode("경기", NON_ALPHANUMERIC).to_string());
         (line, (self.body)(world, at))
     }
@@ -190,8 +192,44 @@ pub const CASES: &[Case] = &[
     case("POST /upload", About::Nothing),
     case("GET /access/{user_id}/{file_name}", About::Picture),
     case("DELETE /delete/{user_id}/{file_name}", About::Picture),
+    case("POST /v1/status/batch", About::Family).with(|world, _| {
+        json!({"family_id": world.family, "reports": [
+            {"kind": "health", "key": "robot-1", "sensed_at": world.app.t.now(), "heart_rate": 72},
+        ]})
+    }),
+    case("POST /v1/robots/heartbeat", About::Family).with(family),
+    case("GET /v1/robots/prompts", About::Family).query("?family_id={family_id}"),
     case("GET /v1/chats/{user_id}", About::Account),
     case("DELETE /v1/chats/{user_id}", About::Account),
+    case("GET /v1/events", About::Nothing),
+    case("GET /v1/events/{family_id}", About::Family),
+    case("GET /v1/alarms/{family_id}", About::Family),
+    case("GET /v1/alarms/{alarm_id}/timeline", About::Family),
+    case("POST /v1/alarms/{alarm_id}/ack", About::Family),
+    case("POST /v1/alarms/{alarm_id}/clear", About::Family).with(|_, _| json!({"comment": "괜찮으셨어요"})),
+    case("POST /v1/alarms/{alarm_id}/comment", About::Family).with(|_, _| json!({"text": "가고 있어요"})),
+    case("POST /v1/alarms/{alarm_id}/snooze", About::Family)
+        .with(|_, _| json!({"seconds": 300, "reason": "가고 있어요"})),
+    case("POST /v1/alarms/{alarm_id}/answer", About::Family).with(|_, _| json!({"answer": "help"})),
+    case("POST /v1/alarms/sos", About::Family).with(family),
+    case("POST /v1/drills", About::Family).with(family),
+    case("GET /v1/rules/{family_id}", About::Family),
+    case("PATCH /v1/rules/{family_id}", About::Family)
+        .with(|_, _| json!({"rule": "heat", "parameters": {"warn": 32}, "mute": null})),
+    case("POST /v1/rules/{family_id}/try", About::Family).with(|_, _| json!({"rule": "heat", "parameters": {"warn": 32}})),
+    case("GET /v1/ladders/{family_id}", About::Family),
+    case("PATCH /v1/ladders/{family_id}", About::Family).with(|_, _| json!({"severity": "warn", "steps": null})),
+    case("GET /v1/channels/{family_id}", About::Family),
+    case("PATCH /v1/members/{member_id}/order", About::Membership).with(|_, _| json!({"order": 1})),
+    case("GET /v1/contacts", About::Account).query("?userId={user_id}"),
+    case("PATCH /v1/contacts", About::Account).query("?userId={user_id}").with(|_, _| json!({"language": "en"})),
+    case("POST /v1/contacts/test", About::Account).query("?userId={user_id}").with(|_, _| json!({"channel": "email"})),
+    case("GET /v1/push/key", About::Nothing),
+    case("GET /v1/push/subscriptions", About::Account).query("?userId={user_id}"),
+    case("POST /v1/push/subscriptions", About::Account)
+        .query("?userId={user_id}")
+        .with(|_, _| crate::contacts::subscription("https://push.example.net/push/new")),
+    case("DELETE /v1/push/subscriptions/{subscription_id}", About::Account).query("?userId={user_id}"),
     case("GET /v1/sessions", About::Account).query("?userId={user_id}"),
     case("DELETE /v1/sessions/{session_id}", About::Account).with(|_, _| json!({"end_robot": false})),
 ];

@@ -69,7 +69,10 @@ pub struct World<'a> {
     joiner: Person,
     founder: Person,
     test: Person,
+    /// A call for help of the elder.
+    pub alarm: RowId,
     messages: Vec<(AccountId, RowId)>,
+    devices: Vec<(AccountId, RowId)>,
     made: Timestamp,
 }
 
@@ -105,6 +108,13 @@ impl<'a> World<'a> {
                 .expect("a message");
             written.push((to.id, id));
         }
+        let mut devices = Vec::new();
+        for owner in [&house.elder, &house.guardian] {
+            let body = crate::contacts::subscription(&format!("https://push.example.net/push/{}", owner.id));
+            let id = app.call("POST /v1/push/subscriptions", owner, body).await.result()["id"].as_i64();
+            devices.push((owner.id, RowId(id.expect("the device's number"))));
+        }
+        let alarm = app.call("POST /v1/alarms/sos", &house.elder, json!({})).await.result()["id"].as_i64();
         let shown = sub("SHOWN").await;
         for owner in [&house.elder, &house.guardian] {
             draw(app, owner, shown.id).await;
@@ -128,7 +138,9 @@ impl<'a> World<'a> {
             joiner: sub("JOINER").await,
             founder: app.person(Role::Main, "FOUNDER").await,
             test: app.person(Role::Test, "TEST").await,
+            alarm: RowId(alarm.expect("the alarm's number")),
             messages: written,
+            devices,
             made,
         }
     }
@@ -137,6 +149,12 @@ impl<'a> World<'a> {
     pub fn message_to(&self, account: AccountId) -> RowId {
         let own = self.messages.iter().find(|(to, _)| *to == account);
         own.or_else(|| self.messages.iter().find(|(to, _)| *to == self.elder.id)).expect("the elder got one").1
+    }
+
+    /// A browser of an account; one of the elder's if it has none.
+    pub fn device_of(&self, account: AccountId) -> RowId {
+        let own = self.devices.iter().find(|(owner, _)| *owner == account);
+        own.or_else(|| self.devices.first()).expect("the elder has one").1
     }
 
     /// Who stands in a relation to what a request is about; nothing if nobody can.
@@ -186,18 +204,32 @@ impl<'a> World<'a> {
         for (columns, table) in [
             ("id, email, password_hash, role, user_name, birth_date, gender, address, deleted_at", "accounts"),
             ("id, main_user, family_name, deleted_at", "families"),
-            ("id, nickname, approved_at", "members"),
+            ("id, nickname, approved_at, position, sort_order", "members"),
             ("id, is_remembered, revoked_at", "sessions"),
             ("id, content, is_read", "messages"),
             ("id, grade, is_read", "notifications"),
             ("id, image_url", "backgrounds"),
             ("id, file_name", "images"),
+            ("id, endpoint", "push_subscriptions"),
         ] {
             let sql = format!("SELECT CONCAT_WS('|', {columns}) FROM {table} WHERE created_at >= ? ORDER BY id");
             let found = t.db.read().fetch(sql, params![self.made], |row| row.get::<String>(0)).await;
             rows.extend(found.expect("the table can be read"));
         }
-        for table in ["home_status", "health_status", "active_status", "mental_status", "mental_reports", "settings"] {
+        for table in [
+            "home_status",
+            "health_status",
+            "active_status",
+            "mental_status",
+            "mental_reports",
+            "settings",
+            "alarms",
+            "alarm_entries",
+            "events",
+            "rules",
+            "ladders",
+            "contact_channels",
+        ] {
             let sql = format!("SELECT COUNT(*) FROM {table}");
             let count = t.db.read().fetch_one(sql, vec![], |row| row.get::<i64>(0)).await;
             rows.push(format!("{table} {}", count.expect("the table can be read")));

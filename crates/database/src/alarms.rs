@@ -1,0 +1,493 @@
+//! Alarms, and what is handed to whom about them.
+//!
+//! Whoever changes an alarm holds the lock of its family's [`Journal`](crate::journal::Journal).
+
+use carebot_model::access::Permit;
+use carebot_model::alarms::{Alarm, Channel, Rule};
+use carebot_model::{AccountId, FamilyId, RowId, Timestamp};
+
+use crate::{Result, Row, Tx, Value, params};
+
+const COLUMNS: &str = "id, family_id, rule, severity, sensed_at, last_sensed_at, raised_at, late_by, occurrences, value, cause, cause_id,
+    image_url, notification_id, acknowledged_at, acknowledged_by, cleared_at, cleared_by, clear_reason, ended_at, snoozed_until,
+    snoozed_by, ask_until, answer, episode, climb_from, next_step, next_at, handed_at";
+
+fn alarm(row: &Row<'_>) -> Result<Alarm> {
+    Ok(Alarm {
+        id: row.get(0)?,
+        family: row.get(1)?,
+        rule: row.get(2)?,
+        severity: row.get(3)?,
+        sensed_at: row.get(4)?,
+        last_sensed_at: row.get(5)?,
+        raised_at: row.get(6)?,
+        late_by: row.get(7)?,
+        occurrences: row.get(8)?,
+        value: row.get(9)?,
+        cause: row.get(10)?,
+        cause_id: row.get(11)?,
+        image_url: row.get(12)?,
+        notification: row.get(13)?,
+        acknowledged_at: row.get(14)?,
+        acknowledged_by: row.get(15)?,
+        cleared_at: row.get(16)?,
+        cleared_by: row.get(17)?,
+        clear_reason: row.get(18)?,
+        ended_at: row.get(19)?,
+        snoozed_until: row.get(20)?,
+        snoozed_by: row.get(21)?,
+        ask_until: row.get(22)?,
+        answer: row.get(23)?,
+        episode: row.get(24)?,
+        climb_from: row.get(25)?,
+        next_step: row.get(26)?,
+        next_at: row.get(27)?,
+        handed_at: row.get(28)?,
+    })
+}
+
+/// The columns of an alarm with its values: the number first.
+fn values(alarm: &Alarm) -> Vec<Value> {
+    params![
+        alarm.id,
+        alarm.family,
+        alarm.rule,
+        alarm.severity,
+        alarm.sensed_at,
+        alarm.last_sensed_at,
+        alarm.raised_at,
+        alarm.late_by,
+        alarm.occurrences,
+        alarm.value,
+        alarm.cause,
+        alarm.cause_id,
+        alarm.image_url.as_deref(),
+        alarm.notification,
+        alarm.acknowledged_at,
+        alarm.acknowledged_by,
+        alarm.cleared_at,
+        alarm.cleared_by,
+        alarm.clear_reason,
+        alarm.ended_at,
+        alarm.snoozed_until,
+        alarm.snoozed_by,
+        alarm.ask_until,
+        alarm.answer,
+        alarm.episode,
+        alarm.climb_from,
+        alarm.next_step,
+        alarm.next_at,
+        alarm.handed_at,
+    ]
+}
+
+fn open_rule(alarm: &Alarm) -> Option<Rule> {
+    alarm.cleared_at.is_none().then_some(alarm.rule)
+}
+
+/// Stores a new alarm.
+///
+/// # Errors
+/// [`DbError::Duplicate`](crate::DbError::Duplicate) if one of the rule is active already; else as any statement.
+pub async fn create(tx: &mut Tx, alarm: &Alarm) -> Result<()> {
+    let mut values = values(alarm);
+    values.push(open_rule(alarm).into());
+    let marks = vec!["?"; values.len()].join(",");
+    tx.execute(format!("INSERT INTO alarms ({COLUMNS}, open_rule) VALUES ({marks})"), values).await.map(drop)
+}
+
+/// Stores what became of an alarm.
+///
+/// # Errors
+/// As any statement.
+pub async fn update(tx: &mut Tx, alarm: &Alarm) -> Result<()> {
+    let mut values = values(alarm);
+    values.push(open_rule(alarm).into());
+    values.push(alarm.id.into());
+    let sets = COLUMNS.split(',').map(str::trim).map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(", ");
+    tx.execute(format!("UPDATE alarms SET {sets}, open_rule = ? WHERE id = ?"), values).await.map(drop)
+}
+
+/// An alarm.
+///
+/// # Errors
+/// As any statement.
+pub async fn get(tx: &mut Tx, id: RowId) -> Result<Option<Alarm>> {
+    tx.fetch_optional(format!("SELECT {COLUMNS} FROM alarms WHERE id = ?"), params![id], alarm).await
+}
+
+/// A family's active alarm of a rule.
+///
+/// # Errors
+/// As any statement.
+pub async fn active_of(tx: &mut Tx, family: FamilyId, rule: Rule) -> Result<Option<Alarm>> {
+    tx.fetch_optional(
+        format!("SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND open_rule = ?"),
+        params![family, rule],
+        alarm,
+    )
+    .await
+}
+
+/// The alarm of a rule that was sensed last, active or not.
+///
+/// # Errors
+/// As any statement.
+pub async fn latest_of(tx: &mut Tx, family: FamilyId, rule: Rule) -> Result<Option<Alarm>> {
+    tx.fetch_optional(
+        format!(
+            "SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND rule = ? ORDER BY sensed_at DESC, id DESC LIMIT 1"
+        ),
+        params![family, rule],
+        alarm,
+    )
+    .await
+}
+
+/// An alarm of a rule that lasted at a time or within the times given, if there is one.
+///
+/// # Errors
+/// As any statement.
+pub async fn during(
+    tx: &mut Tx,
+    family: FamilyId,
+    rule: Rule,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Option<Alarm>> {
+    tx.fetch_optional(
+        format!(
+            "SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND rule = ? AND sensed_at <= ?
+             AND (ended_at >= ? OR (ended_at IS NULL AND cleared_at IS NULL) OR last_sensed_at >= ?)
+             ORDER BY sensed_at DESC, id DESC LIMIT 1"
+        ),
+        params![family, rule, until, from, from],
+        alarm,
+    )
+    .await
+}
+
+/// Notes that a notification shows an alarm.
+///
+/// # Errors
+/// As any statement.
+pub async fn shows(tx: &mut Tx, notification: RowId, alarm: &Alarm) -> Result<()> {
+    tx.execute(
+        "INSERT INTO alarm_notifications (notification_id, family_id, alarm_id) VALUES (?, ?, ?)",
+        params![notification, alarm.family, alarm.id],
+    )
+    .await
+    .map(drop)
+}
+
+/// The unacknowledged alarms of a family that some notifications show.
+///
+/// # Errors
+/// As any statement.
+pub async fn shown_by(tx: &mut Tx, family: FamilyId, notifications: &[RowId]) -> Result<Vec<RowId>> {
+    if notifications.is_empty() {
+        return Ok(Vec::new());
+    }
+    let marks = vec!["?"; notifications.len()].join(",");
+    let mut values: Vec<Value> = notifications.iter().map(|id| Value::from(*id)).collect();
+    values.push(family.into());
+    tx.fetch(
+        format!(
+            "SELECT DISTINCT a.id FROM alarm_notifications n JOIN alarms a ON a.id = n.alarm_id
+             WHERE n.notification_id IN ({marks}) AND a.family_id = ? AND a.acknowledged_at IS NULL"
+        ),
+        values,
+        |row| row.get(0),
+    )
+    .await
+}
+
+/// Marks the notifications that show an alarm as read.
+///
+/// # Errors
+/// As any statement.
+pub async fn mark_shown_read(tx: &mut Tx, alarm: &Alarm) -> Result<()> {
+    tx.execute(
+        "UPDATE notifications SET is_read = 1 WHERE family_id = ? AND id IN (SELECT notification_id FROM alarm_notifications WHERE alarm_id = ?)",
+        params![alarm.family, alarm.id],
+    )
+    .await
+    .map(drop)
+}
+
+/// A family's alarms, the newest first: only active ones if asked for; before a number, if one is given.
+///
+/// # Errors
+/// As any statement.
+pub async fn list(
+    tx: &mut Tx,
+    permit: &Permit<FamilyId>,
+    only_active: bool,
+    before: Option<RowId>,
+    limit: u32,
+) -> Result<Vec<Alarm>> {
+    let active = if only_active { " AND open_rule IS NOT NULL" } else { "" };
+    let before = before.unwrap_or(RowId(i64::MAX));
+    tx.fetch(
+        format!("SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND id < ?{active} ORDER BY raised_at DESC, id DESC LIMIT ?"),
+        params![*permit.resource(), before, limit],
+        alarm,
+    )
+    .await
+}
+
+/// The alarms that something is to be done about, the longest due first.
+///
+/// # Errors
+/// As any statement.
+pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<(RowId, FamilyId, Timestamp)>> {
+    tx.fetch(
+        "SELECT id, family_id, next_at FROM alarms WHERE next_at <= ? ORDER BY next_at LIMIT ?",
+        params![now, limit],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
+    .await
+}
+
+/// When something is next to be done about an alarm.
+///
+/// # Errors
+/// As any statement.
+pub async fn next_due(tx: &mut Tx) -> Result<Option<Timestamp>> {
+    tx.fetch_optional("SELECT next_at FROM alarms WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1", vec![], |row| {
+        row.get(0)
+    })
+    .await
+}
+
+/// The alarms about which the elder is being asked.
+///
+/// # Errors
+/// As any statement.
+pub async fn asking(tx: &mut Tx, permit: &Permit<FamilyId>, now: Timestamp) -> Result<Vec<Alarm>> {
+    tx.fetch(
+        format!(
+            "SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND open_rule IS NOT NULL AND ask_until > ? AND answer IS NULL
+             ORDER BY id"
+        ),
+        params![*permit.resource(), now],
+        alarm,
+    )
+    .await
+}
+
+/// Something to be handed to somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number.
+    pub id: RowId,
+    /// The family.
+    pub family: FamilyId,
+    /// What it is about.
+    pub alarm: RowId,
+    /// Which climb of the ladder.
+    pub episode: i32,
+    /// Which step.
+    pub step: i32,
+    /// For whom.
+    pub account: AccountId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// How often it was tried.
+    pub attempts: i32,
+}
+
+fn delivery(row: &Row<'_>) -> Result<Delivery> {
+    Ok(Delivery {
+        id: row.get(0)?,
+        family: row.get(1)?,
+        alarm: row.get(2)?,
+        episode: row.get(3)?,
+        step: row.get(4)?,
+        account: row.get(5)?,
+        created_at: row.get(6)?,
+        attempts: row.get(7)?,
+    })
+}
+
+const DELIVERY: &str = "id, family_id, alarm_id, episode, step, account_id, created_at, attempts";
+
+/// Puts something into the outbox; false if it is there already.
+///
+/// # Errors
+/// As any statement.
+pub async fn send(tx: &mut Tx, new: &Delivery, due_at: Timestamp) -> Result<bool> {
+    let there = tx
+        .fetch_optional(
+            "SELECT 1 FROM deliveries WHERE alarm_id = ? AND episode = ? AND step = ? AND account_id = ?",
+            params![new.alarm, new.episode, new.step, new.account],
+            |_| Ok(()),
+        )
+        .await?;
+    if there.is_some() {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT INTO deliveries (id, family_id, alarm_id, episode, step, account_id, created_at, due_at, attempts)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        params![new.id, new.family, new.alarm, new.episode, new.step, new.account, new.created_at, due_at],
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Deliveries that are due and that nobody works on, the longest due first.
+///
+/// # Errors
+/// As any statement.
+pub async fn deliveries_due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
+    tx.fetch(
+        format!(
+            "SELECT {DELIVERY} FROM deliveries WHERE due_at <= ? AND (leased_until IS NULL OR leased_until < ?) ORDER BY due_at LIMIT ?"
+        ),
+        params![now, now, limit],
+        delivery,
+    )
+    .await
+}
+
+/// Takes a delivery for oneself until a time; false if somebody else has it, or it is not to be done any more.
+///
+/// # Errors
+/// As any statement.
+pub async fn claim(tx: &mut Tx, id: RowId, holder: i64, now: Timestamp, until: Timestamp) -> Result<bool> {
+    let taken = tx
+        .execute(
+            "UPDATE deliveries SET holder = ?, leased_until = ?, attempts = attempts + 1
+             WHERE id = ? AND due_at IS NOT NULL AND (leased_until IS NULL OR leased_until < ?)",
+            params![holder, until, id, now],
+        )
+        .await?;
+    Ok(taken == 1)
+}
+
+/// Keeps a delivery for its holder until a time; false if it is not to be done any more, or not by him.
+///
+/// # Errors
+/// As any statement.
+pub async fn keep(tx: &mut Tx, id: RowId, holder: i64, until: Timestamp) -> Result<bool> {
+    let kept = tx
+        .execute(
+            "UPDATE deliveries SET leased_until = ? WHERE id = ? AND holder = ? AND due_at IS NOT NULL",
+            params![until, id, holder],
+        )
+        .await?;
+    Ok(kept == 1)
+}
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A channel took it.
+    Handed(Channel),
+    /// It is not wanted any more.
+    Cancelled,
+    /// There is no way to this person, or none will ever take it.
+    Unreachable,
+}
+
+impl Ended {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Handed(_) => "handed",
+            Self::Cancelled => "cancelled",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// Ends a delivery; false if it had ended already.
+///
+/// # Errors
+/// As any statement.
+pub async fn end(tx: &mut Tx, id: RowId, ended: Ended, error: Option<&str>, now: Timestamp) -> Result<bool> {
+    let channel = if let Ended::Handed(channel) = ended { Some(channel) } else { None };
+    let touched = tx
+        .execute(
+            "UPDATE deliveries SET due_at = NULL, leased_until = NULL, holder = NULL, ended = ?, ended_at = ?, channel = ?, last_error = ?
+             WHERE id = ? AND ended IS NULL",
+            params![ended.name(), now, channel, error, id],
+        )
+        .await?;
+    Ok(touched == 1)
+}
+
+/// Has a delivery tried again at a time.
+///
+/// # Errors
+/// As any statement.
+pub async fn put_off(tx: &mut Tx, id: RowId, until: Timestamp, error: Option<&str>) -> Result<()> {
+    tx.execute(
+        "UPDATE deliveries SET due_at = ?, leased_until = NULL, holder = NULL, last_error = ? WHERE id = ? AND ended IS NULL",
+        params![until, error, id],
+    )
+    .await
+    .map(drop)
+}
+
+/// Ends whatever is still to be handed out about an alarm; how many there were.
+///
+/// # Errors
+/// As any statement.
+pub async fn cancel(tx: &mut Tx, alarm: RowId, now: Timestamp) -> Result<u64> {
+    tx.execute(
+        "UPDATE deliveries SET due_at = NULL, leased_until = NULL, holder = NULL, ended = 'cancelled', ended_at = ?
+         WHERE alarm_id = ? AND ended IS NULL",
+        params![now, alarm],
+    )
+    .await
+}
+
+/// Postpones whatever is still to be handed out about an alarm.
+///
+/// # Errors
+/// As any statement.
+pub async fn hold_back(tx: &mut Tx, alarm: RowId, until: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE deliveries SET due_at = ?, leased_until = NULL, holder = NULL WHERE alarm_id = ? AND ended IS NULL AND due_at < ?",
+        params![until, alarm, until],
+    )
+    .await
+    .map(drop)
+}
+
+/// Notes that a page showed somebody an alarm; true for each delivery for which it was the first time.
+///
+/// # Errors
+/// As any statement.
+pub async fn shown(tx: &mut Tx, alarm: RowId, account: AccountId, now: Timestamp) -> Result<u64> {
+    tx.execute(
+        "UPDATE deliveries SET shown_at = ? WHERE alarm_id = ? AND account_id = ? AND shown_at IS NULL",
+        params![now, alarm, account],
+    )
+    .await
+}
+
+/// When a delivery is next due.
+///
+/// # Errors
+/// As any statement.
+pub async fn next_delivery(tx: &mut Tx) -> Result<Option<Timestamp>> {
+    tx.fetch_optional("SELECT due_at FROM deliveries WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1", vec![], |row| {
+        row.get(0)
+    })
+    .await
+}
+
+/// What became of the deliveries about an alarm: of which episode and step, for whom, how it ended.
+///
+/// # Errors
+/// As any statement.
+pub async fn deliveries_of(tx: &mut Tx, alarm: RowId) -> Result<Vec<(Delivery, Option<String>, Option<Timestamp>)>> {
+    tx.fetch(
+        format!("SELECT {DELIVERY}, ended, ended_at FROM deliveries WHERE alarm_id = ? ORDER BY id"),
+        params![alarm],
+        |row| Ok((delivery(row)?, row.get(8)?, row.get(9)?)),
+    )
+    .await
+}

@@ -1,0 +1,65 @@
+//! The timeline: nobody edits it unseen.
+
+use carebot_model::alarms::EntryKind::{Acknowledged, Handed, Judged, Raised, Received, Sensed, Step};
+use carebot_service::alarms::verify::{self, Fault, Verified};
+
+use super::*;
+
+async fn verified(world: &World) -> Verified {
+    let settings = carebot_service::alarms::Settings::default();
+    verify::family(&world.app.t.db, &settings.key, world.house.family).await.expect("it is read")
+}
+
+async fn with_a_fall(t: &TestDb) -> World {
+    let world = World::new(t).await;
+    world.fall().await;
+    world.pass(2 * MINUTE).await;
+    let id = world.alarm(Rule::Fall).await.id;
+    world.acknowledge(&world.house.guardian, id).await;
+    world
+}
+
+async fn tamper(world: &World, sql: &'static str) {
+    let t = &world.app.t;
+    let done = transact!(t.db, tx => { tx.execute(sql, params![world.house.family]).await }).expect("it is done");
+    assert!(done > 0, "{sql}");
+}
+
+both_engines! {
+    async fn the_timeline_tells_every_step(t: TestDb) {
+        let world = with_a_fall(&t).await;
+        let id = world.alarm(Rule::Fall).await.id;
+        assert_eq!(world.kinds(id).await, [Sensed, Received, Judged, Raised, Step, Handed, Step, Handed, Acknowledged]);
+        let result = verified(&world).await;
+        assert_eq!((result.entries, result.fault), (9, None));
+        for entry in world.timeline(id).await {
+            let body: Value = serde_json::from_str(&entry.body).expect("JSON");
+            assert!(body.is_object());
+            assert!(!entry.body.contains("김순자") && !entry.body.contains('@'), "ids, no names: {}", entry.body);
+        }
+    }
+
+    async fn whatever_is_edited_shows(t: TestDb) {
+        let edits: [(&'static str, fn(&Fault) -> bool); 6] = [
+            ("UPDATE alarm_entries SET body = '{}' WHERE family_id = ? AND seq = 3", |fault| *fault == Fault::Changed { seq: 3 }),
+            ("UPDATE alarm_entries SET at = at + 1 WHERE family_id = ? AND seq = 1", |fault| *fault == Fault::Changed { seq: 1 }),
+            ("UPDATE alarm_entries SET kind = 'commented' WHERE family_id = ? AND seq = 9", |fault| *fault == Fault::Changed { seq: 9 }),
+            ("DELETE FROM alarm_entries WHERE family_id = ? AND seq = 4", |fault| *fault == Fault::Missing { seq: 5 }),
+            ("DELETE FROM alarm_entries WHERE family_id = ? AND seq = 9", |fault| matches!(fault, Fault::Cut { entries: 8, expected: 9 })),
+            ("UPDATE family_heads SET entry_seq = 8 WHERE family_id = ?", |fault| matches!(fault, Fault::Cut { .. })),
+        ];
+        for (sql, is_found) in edits {
+            let world = with_a_fall(&t).await;
+            tamper(&world, sql).await;
+            let fault = verified(&world).await.fault.unwrap_or_else(|| panic!("{sql} is not seen"));
+            assert!(is_found(&fault), "{sql}: {fault:?}");
+        }
+    }
+
+    async fn another_key_proves_nothing(t: TestDb) {
+        let world = with_a_fall(&t).await;
+        let key = carebot_database::journal::ChainKey::new(&[7; 32]);
+        let result = verify::family(&t.db, &key, world.house.family).await.expect("it is read");
+        assert!(matches!(result.fault, Some(Fault::OtherKey { seq: 1, .. })));
+    }
+}

@@ -1,0 +1,144 @@
+//! Notices, and channels that do not take them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use carebot_database::contacts::{self, Contact};
+use carebot_external::channels::Undelivered;
+use carebot_model::alarms::text::Language;
+use carebot_model::alarms::{Channel, Severity};
+
+use super::*;
+
+fn later() -> Undelivered {
+    Undelivered::Later { reason: "503".into(), after: None }
+}
+
+async fn set_contact(world: &World, who: &Person, change: impl FnOnce(&mut Contact)) {
+    let t = &world.app.t;
+    let mut contact = contacts::get(&mut t.db.read(), who.id).await.expect("read").expect("there");
+    change(&mut contact);
+    transact!(t.db, tx => { contacts::set(&mut tx, &permit(who.id), &contact, t.now()).await }).expect("stored");
+}
+
+async fn add_device(world: &World, who: &Person, endpoint: &str) {
+    let t = &world.app.t;
+    let id = t.id();
+    let hash = [u8::try_from(id.0 % 251).unwrap_or_default(); 32];
+    transact!(t.db, tx => {
+        tx.execute(
+            "INSERT INTO push_subscriptions (id, account_id, endpoint_hash, endpoint, p256dh, auth, created_at) VALUES (?, ?, ?, ?, '', '', ?)",
+            params![id, who.id, &hash[..], endpoint, t.now()],
+        ).await
+    }).expect("stored");
+}
+
+both_engines! {
+    async fn a_provider_that_is_down_is_tried_until_it_is_up(t: TestDb) {
+        let world = World::new(&t).await;
+        let tries = Arc::new(AtomicUsize::new(0));
+        let (count, first) = (Arc::clone(&tries), world.house.guardian.email.clone());
+        world.post.answers(move |posted| {
+            if posted.to == first && count.fetch_add(1, Ordering::SeqCst) < 4 { Err(later()) } else { Ok(()) }
+        });
+        world.fall().await;
+        world.pass(15 * SECOND).await;
+        assert_eq!(tries.load(Ordering::SeqCst), 4, "after pauses of 1, 2 and 4 seconds; the next of 8");
+        world.pass(SECOND).await;
+        assert_eq!(tries.load(Ordering::SeqCst), 5);
+        let posted = world.post.take();
+        let first: Vec<_> = posted.iter().filter(|posted| posted.to == world.house.guardian.email).collect();
+        assert_eq!(first.len(), 1);
+        let id = world.alarm(Rule::Fall).await.id;
+        let failed = world.kinds(id).await.into_iter().filter(|kind| *kind == EntryKind::Failed).count();
+        assert_eq!(failed, 4, "every try is in the timeline");
+    }
+
+    async fn channels_are_tried_in_the_persons_order_and_every_device_gets_it(t: TestDb) {
+        let world = World::new(&t).await;
+        let guardian = &world.house.guardian;
+        add_device(&world, guardian, "https://push.example/phone").await;
+        add_device(&world, guardian, "https://push.example/browser").await;
+        set_contact(&world, guardian, |contact| contact.webhook = Some(("https://hook.example/".into(), "whsec_".into()))).await;
+        world.fall().await;
+        world.turn().await;
+        assert_eq!(world.post.whom(), ["https://push.example/phone", "https://push.example/browser"]);
+        // Nobody takes it there any more.
+        world.post.answers(|posted| if posted.channel == Channel::Push { Err(Undelivered::Gone) } else { Ok(()) });
+        let id = world.alarm(Rule::Fall).await.id;
+        world.acknowledge(guardian, id).await;
+        world.pass(61 * SECOND).await;
+        world.fall().await;
+        world.turn().await;
+        assert_eq!(world.post.whom(), ["https://hook.example/"], "push is gone, then comes the webhook");
+        assert!(contacts::devices(&mut t.db.read(), guardian.id).await.expect("read").is_empty(), "what is gone is forgotten");
+    }
+
+    async fn quiet_hours_hold_back_what_warns_and_never_what_is_critical(t: TestDb) {
+        let world = World::new(&t).await;
+        // It is 18:00 in Korea.
+        set_contact(&world, &world.house.guardian, |contact| contact.quiet = Some((17 * 60, 19 * 60 + 30))).await;
+        world.home(json!({"ethanol": 2.0})).await;
+        world.turn().await;
+        assert_eq!(world.alarm(Rule::Gas).await.severity, Severity::Warn);
+        assert!(!world.post.whom().contains(&world.house.guardian.email));
+        world.fall().await;
+        world.turn().await;
+        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        for _ in 0..9 {
+            world.later(10 * MINUTE).await;
+            world.home(json!({"ethanol": 2.0})).await;
+        }
+        world.turn().await;
+        let held: Vec<_> = world.post.take().into_iter().filter(|posted| posted.notice.title == "가스 주의" && posted.to == world.house.guardian.email).collect();
+        assert_eq!(held.len(), 1, "at half past seven");
+    }
+
+    async fn people_are_told_in_their_language(t: TestDb) {
+        let world = World::new(&t).await;
+        set_contact(&world, &world.house.guardian, |contact| contact.language = Language::English).await;
+        world.fall().await;
+        world.turn().await;
+        assert_eq!(world.post.take()[0].notice.title, "Fall");
+    }
+
+    async fn a_drill_says_everywhere_that_it_is_one(t: TestDb) {
+        let world = World::new(&t).await;
+        let guardian = world.actor(&world.house.guardian).await;
+        let service = &world.app.service;
+        let id = service.hold_drill(&guardian, world.house.family.as_str()).await.expect("held");
+        service.hold_drill(&guardian, world.house.family.as_str()).await.expect_err("one at a time");
+        world.turn().await;
+        let posted = world.post.take();
+        assert!(posted[0].notice.title.contains("훈련") && posted[0].notice.body.contains("실제 상황이 아닙니다"));
+        assert!(posted[0].notice.data["alarm"]["is_drill"].as_bool().expect("a flag"));
+        assert!(world.notifications().await[0].1.starts_with("훈련,"));
+        service.clear_alarm(&guardian, id, None).await.expect("over");
+    }
+
+    async fn an_acknowledgement_stops_what_is_waiting(t: TestDb) {
+        let world = World::new(&t).await;
+        world.post.answers(|_| Err(later()));
+        world.fall().await;
+        world.pass(3 * MINUTE).await;
+        let id = world.alarm(Rule::Fall).await.id;
+        world.acknowledge(&world.nurse, id).await;
+        world.post.answers(|_| Ok(()));
+        world.pass(5 * MINUTE).await;
+        assert!(world.post.take().is_empty());
+    }
+
+    async fn the_channels_health_is_known(t: TestDb) {
+        let world = World::new(&t).await;
+        world.post.answers(|_| Err(later()));
+        world.fall().await;
+        world.turn().await;
+        let health = contacts::health(&mut t.db.read(), world.house.guardian.id).await.expect("read");
+        assert_eq!((health[0].channel, health[0].failures, health[0].succeeded_at), (Channel::Email, 1, None));
+        world.post.answers(|_| Ok(()));
+        world.pass(30 * SECOND).await;
+        let health = contacts::health(&mut t.db.read(), world.house.guardian.id).await.expect("read");
+        assert_eq!((health[0].failures, health[0].last_error.as_deref()), (0, None));
+        assert!(health[0].succeeded_at.is_some() && health[0].failed_at.is_some());
+    }
+}

@@ -1,0 +1,141 @@
+//! Who is told when, and what stops it.
+
+use carebot_model::alarms::{AlarmState, ClearReason};
+
+use super::*;
+
+both_engines! {
+    async fn the_ladder_is_climbed_until_somebody_confirms(t: TestDb) {
+        let world = World::new(&t).await;
+        world.fall().await;
+        world.turn().await;
+        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        world.pass(119 * SECOND).await;
+        assert!(world.post.take().is_empty());
+        world.pass(SECOND).await;
+        assert_eq!(world.post.whom(), [world.second.email.clone()]);
+        world.pass(8 * MINUTE - SECOND).await;
+        assert!(world.post.take().is_empty());
+        world.pass(SECOND).await;
+        assert_eq!(world.post.whom(), [world.nurse.email.clone()], "the last rung ten minutes after the fall");
+    }
+
+    async fn an_acknowledgement_ends_it_for_everybody(t: TestDb) {
+        let world = World::new(&t).await;
+        world.fall().await;
+        world.pass(2 * MINUTE).await;
+        assert_eq!(world.post.take().len(), 2);
+        let id = world.alarm(Rule::Fall).await.id;
+        world.acknowledge(&world.second, id).await;
+        world.pass(30 * MINUTE).await;
+        assert!(world.post.take().iter().all(|posted| posted.notice.title != "낙상감지"));
+        assert_eq!(world.get(id).await.state(), AlarmState::ActiveAcknowledged);
+        // Twice is no fault and changes nothing.
+        let before = world.timeline(id).await.len();
+        world.acknowledge(&world.house.guardian, id).await;
+        assert_eq!(world.timeline(id).await.len(), before);
+    }
+
+    async fn nobody_confirmed_so_it_begins_again(t: TestDb) {
+        let world = World::new(&t).await;
+        // A robot that says nothing else would raise alarms of its own.
+        world.fall().await;
+        world.pass(10 * MINUTE).await;
+        assert_eq!(world.post.take().len(), 3);
+        world.jump(15 * MINUTE).await;
+        let again: Vec<_> = world.post.take().into_iter().filter(|posted| posted.notice.title == "낙상감지").collect();
+        assert_eq!(again.len(), 1);
+        assert_eq!(again[0].to, world.house.guardian.email);
+        assert_eq!(world.alarm(Rule::Fall).await.episode, 2);
+    }
+
+    async fn whom_no_channel_reaches_is_passed_over_at_once(t: TestDb) {
+        let world = World::new(&t).await;
+        let first = world.house.guardian.email.clone();
+        world.post.answers(move |posted| {
+            if posted.to == first { Err(carebot_external::channels::Undelivered::Refused("no such mailbox".into())) } else { Ok(()) }
+        });
+        world.fall().await;
+        world.turn().await;
+        assert_eq!(world.post.whom(), [world.second.email.clone()], "the second does not wait for one who can not be reached");
+    }
+
+    async fn without_anybody_the_operators_are_told(t: TestDb) {
+        let post = Postbox::default();
+        let carrier = post.clone();
+        let app = TestApp::with(&t, |settings, _| settings.alarms.carrier = Some(std::sync::Arc::new(carrier))).await;
+        let operator = app.system().await;
+        let elder = app.person(Role::Main, "ELDER").await;
+        let family = app.family(&elder, "FAMILY").await;
+        let body = json!({"family_id": family, "is_critical": true});
+        app.call("POST /status/active", &elder, body).await.succeeds(201);
+        app.service.tend_alarms().await.expect("tended");
+        app.service.hand_out_notices().await.expect("handed out");
+        assert_eq!(post.whom(), [operator.email]);
+    }
+
+    async fn a_guardian_who_left_is_not_told_and_one_who_came_is(t: TestDb) {
+        let world = World::new(&t).await;
+        world.fall().await;
+        world.turn().await;
+        world.post.take();
+        let third = world.app.person(Role::Sub, "THIRD").await;
+        world.app.t.join(world.house.family, third.id, Some(world.house.elder.id)).await;
+        transact!(t.db, tx => { tx.execute("DELETE FROM members WHERE user_id = ?", params![world.second.id]).await }).expect("left");
+        world.pass(2 * MINUTE).await;
+        assert_eq!(world.post.whom(), [third.email]);
+    }
+
+    async fn put_off_it_waits_and_then_goes_on(t: TestDb) {
+        let world = World::new(&t).await;
+        world.fall().await;
+        world.turn().await;
+        world.post.take();
+        let (id, guardian) = (world.alarm(Rule::Fall).await.id, world.actor(&world.house.guardian).await);
+        let service = &world.app.service;
+        for (seconds, reason) in [(901, "자는 중"), (59, "자는 중"), (i64::MAX, "자는 중"), (600, "  ")] {
+            service.snooze_alarm(&guardian, id, seconds, reason).await.expect_err("out of bounds, or without a reason");
+        }
+        service.snooze_alarm(&guardian, id, 900, "가는 중").await.expect("put off");
+        world.pass(15 * MINUTE - SECOND).await;
+        assert!(world.post.take().iter().all(|posted| posted.notice.title != "낙상감지"));
+        service.snooze_alarm(&guardian, id, 900, "또").await.expect_err("a critical one only once");
+        world.pass(2 * MINUTE + SECOND).await;
+        let told: Vec<_> = world.post.take().into_iter().filter(|posted| posted.notice.title == "낙상감지").collect();
+        assert_eq!(told.len(), 1, "the ladder goes on where it stood");
+        assert_eq!(told[0].to, world.second.email);
+    }
+
+    async fn what_is_over_before_anybody_knew_is_told_once_and_then_ends(t: TestDb) {
+        let world = World::new(&t).await;
+        world.post.answers(|_| Err(carebot_external::channels::Undelivered::Later { reason: "down".into(), after: None }));
+        world.home(json!({"ethanol": 20.0})).await;
+        world.turn().await;
+        let id = world.alarm(Rule::Gas).await.id;
+        for _ in 0..8 {
+            world.pass(10 * SECOND).await;
+            world.home(json!({"ethanol": 0.5})).await;
+        }
+        world.pass(10 * SECOND).await;
+        let alarm = world.get(id).await;
+        assert_eq!((alarm.clear_reason, alarm.handed_at), (Some(ClearReason::Normal), None));
+        world.post.answers(|_| Ok(()));
+        world.pass(2 * MINUTE).await;
+        let told = world.post.take();
+        assert!(told.iter().any(|posted| posted.notice.title == "가스 위험"), "nobody had been told yet");
+        assert!(told.len() <= 2, "and then it is enough: {told:?}");
+        world.pass(20 * MINUTE).await;
+        assert!(world.post.take().iter().all(|posted| posted.notice.title != "가스 위험"));
+    }
+
+    async fn what_was_acknowledged_is_over_after_a_day(t: TestDb) {
+        let world = World::new(&t).await;
+        world.fall().await;
+        let id = world.alarm(Rule::Fall).await.id;
+        world.acknowledge(&world.house.guardian, id).await;
+        world.jump(24 * HOUR - SECOND).await;
+        assert!(world.active(Rule::Fall).await.is_some());
+        world.jump(SECOND).await;
+        assert_eq!(world.get(id).await.clear_reason, Some(ClearReason::Expired));
+    }
+}

@@ -1,0 +1,250 @@
+//! Rules, judged from what the robot reports and from what it does not.
+
+use carebot_database::chats;
+use carebot_database::status::NewReport;
+use carebot_model::alarms::{AlarmState, ClearReason, Severity};
+use carebot_model::chats::Basis;
+use carebot_model::status::{Home, Mental};
+
+use super::*;
+
+fn air(temperature: f64) -> Home {
+    Home { temperature: Some(temperature), humidity: None, dust_level: None, ethanol: None, others: None }
+}
+
+both_engines! {
+    async fn gas_warns_and_rises_and_is_over_with_hysteresis(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"ethanol": 1.5})).await;
+        world.turn().await;
+        assert!(world.active(Rule::Gas).await.is_none(), "the bound itself is no danger");
+        world.home(json!({"ethanol": 1.6})).await;
+        world.turn().await;
+        let alarm = world.alarm(Rule::Gas).await;
+        assert_eq!((alarm.severity, alarm.value), (Severity::Warn, Some(1.6)));
+        let (grade, said) = world.notifications().await.pop().expect("a notification");
+        let said: Value = serde_json::from_str(&said).expect("a warning is JSON");
+        assert_eq!((grade.as_str(), said["DST_SE_NM"].as_str()), ("warn", Some("가스 주의")));
+        for field in ["EMRG_STEP_NM", "MSG_CN", "RCPTN_RGN_NM"] {
+            assert!(said[field].is_string(), "{field}");
+        }
+        world.acknowledge(&world.house.guardian, alarm.id).await;
+        world.post.take();
+        world.pass(6 * SECOND).await;
+        world.home(json!({"ethanol": 15.1})).await;
+        world.turn().await;
+        let risen = world.alarm(Rule::Gas).await;
+        assert_eq!((risen.id, risen.severity, risen.state()), (alarm.id, Severity::Crit, AlarmState::Active));
+        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()], "what became worse is told anew");
+        let (grade, said) = world.notifications().await.pop().expect("a notification");
+        assert_eq!((grade.as_str(), said.split(',').next()), ("crit", Some("가스 위험")));
+        // Between the bounds it is neither.
+        for _ in 0..20 {
+            world.pass(6 * SECOND).await;
+            world.home(json!({"ethanol": 1.4})).await;
+        }
+        world.pass(10 * SECOND).await;
+        assert!(world.active(Rule::Gas).await.is_some());
+        for _ in 0..12 {
+            world.home(json!({"ethanol": 1.2})).await;
+            world.pass(6 * SECOND).await;
+        }
+        world.pass(10 * SECOND).await;
+        let over = world.get(alarm.id).await;
+        assert_eq!(over.clear_reason, Some(ClearReason::Normal));
+    }
+
+    async fn what_somebody_cleared_too_early_comes_back(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"ethanol": 20.0})).await;
+        world.turn().await;
+        let (id, guardian) = (world.alarm(Rule::Gas).await.id, world.actor(&world.house.guardian).await);
+        world.app.service.clear_alarm(&guardian, id, None).await.expect("cleared");
+        world.post.take();
+        for _ in 0..9 {
+            world.later(MINUTE).await;
+            world.home(json!({"ethanol": 20.0})).await;
+            world.turn().await;
+        }
+        assert!(world.active(Rule::Gas).await.is_none(), "it was cleared nine minutes ago");
+        world.later(MINUTE).await;
+        world.home(json!({"ethanol": 20.0})).await;
+        world.later(10 * SECOND).await;
+        let again = world.alarm(Rule::Gas).await;
+        assert!(again.id != id && again.severity == Severity::Crit);
+        assert!(world.post.whom().contains(&world.house.guardian.email));
+    }
+
+    async fn a_hot_room_is_one_after_half_an_hour(t: TestDb) {
+        let world = World::new(&t).await;
+        for minute in 0..30 {
+            if minute % 5 == 0 {
+                world.home(json!({"temperature": 33.0})).await;
+            }
+            world.later(MINUTE).await;
+            assert!(world.active(Rule::Heat).await.is_none(), "after {minute} minutes");
+        }
+        world.home(json!({"temperature": 33.0})).await;
+        world.turn().await;
+        let alarm = world.alarm(Rule::Heat).await;
+        assert_eq!((alarm.severity, alarm.is_late()), (Severity::Warn, false));
+        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+    }
+
+    async fn a_restart_in_the_window_loses_nothing(t: TestDb) {
+        let world = World::new(&t).await;
+        for _ in 0..4 {
+            world.home(json!({"temperature": 36.0})).await;
+            world.later(5 * MINUTE).await;
+        }
+        let other = TestApp::on(&t, t.open_again().await, |_, _| {}).await;
+        for _ in 0..3 {
+            let body = json!({"family_id": world.house.family, "temperature": 36.0});
+            other.call("POST /status/home", &world.house.elder, body).await.succeeds(201);
+            other.advance(5 * MINUTE).await;
+            other.service.judge_rules().await.expect("judged");
+        }
+        assert_eq!(world.alarm(Rule::Heat).await.severity, Severity::Crit);
+    }
+
+    async fn what_comes_late_is_judged_as_of_then_and_told_as_late(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"temperature": 25.0})).await;
+        world.turn().await;
+        let family = world.house.family;
+        // An hour's readings that were sensed while nobody could be reached, as a batch stores them.
+        world.app.advance(2 * HOUR).await;
+        let now = t.now();
+        for minutes in (40..=100).rev().step_by(5) {
+            let at = now.plus_millis(-minutes * MINUTE);
+            t.report_at(family, at, air(36.0)).await;
+        }
+        for minutes in [35, 30, 25, 20, 15, 10, 5, 0] {
+            t.report_at(family, now.plus_millis(-minutes * MINUTE), air(24.0)).await;
+        }
+        let from = now.plus_millis(-100 * MINUTE);
+        transact!(t.db, tx => { carebot_database::rules::mark(&mut tx, family, Rule::Heat, from, now).await }).expect("marked");
+        world.turn().await;
+        let all: Vec<_> = world.all().await.into_iter().filter(|alarm| alarm.rule == Rule::Heat).collect();
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert!(all[0].is_late() && all[0].severity == Severity::Crit && all[0].clear_reason == Some(ClearReason::Normal));
+        let posted: Vec<_> = world.post.take().into_iter().filter(|posted| posted.notice.title.contains("폭염")).collect();
+        assert_eq!(posted.len(), 1);
+        assert!(posted[0].notice.body.contains("분 전에 감지됨"), "{:?}", posted[0].notice.body);
+        // Again and again the same readings are no new alarm.
+        for _ in 0..3 {
+            transact!(t.db, tx => { carebot_database::rules::mark(&mut tx, family, Rule::Heat, from, now).await }).expect("marked");
+            world.turn().await;
+        }
+        assert_eq!(world.all().await.iter().filter(|alarm| alarm.rule == Rule::Heat).count(), 1);
+    }
+
+    async fn silence_warns_after_two_missed_reports_and_is_critical_after_four(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"temperature": 22.0})).await;
+        world.turn().await;
+        world.later(11 * MINUTE - SECOND).await;
+        assert!(world.active(Rule::Silence).await.is_none());
+        world.later(SECOND).await;
+        assert_eq!(world.alarm(Rule::Silence).await.severity, Severity::Warn);
+        world.later(9 * MINUTE - SECOND).await;
+        assert_eq!(world.alarm(Rule::Silence).await.severity, Severity::Warn);
+        world.later(SECOND).await;
+        assert_eq!(world.alarm(Rule::Silence).await.severity, Severity::Crit);
+        world.home(json!({"temperature": 22.0})).await;
+        world.later(10 * SECOND).await;
+        assert!(world.active(Rule::Silence).await.is_none(), "it is over with the next report");
+    }
+
+    async fn a_robot_that_never_reported_is_asked_after_once(t: TestDb) {
+        let world = World::new(&t).await;
+        world.turn().await;
+        world.later(24 * HOUR - SECOND).await;
+        assert!(world.active(Rule::Silence).await.is_none());
+        world.later(SECOND).await;
+        let alarm = world.alarm(Rule::Silence).await;
+        assert_eq!(alarm.severity, Severity::Warn);
+        let guardian = world.actor(&world.house.guardian).await;
+        world.app.service.clear_alarm(&guardian, alarm.id, Some("아직 설치 전")).await.expect("cleared");
+        for _ in 0..72 {
+            world.later(HOUR).await;
+        }
+        assert_eq!(world.all().await.len(), 1);
+    }
+
+    async fn the_servers_own_outage_is_no_silence_of_the_robot(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"temperature": 22.0})).await;
+        world.turn().await;
+        // Nobody was there for an hour.
+        world.app.advance(HOUR).await;
+        world.app.service.beat().await.expect("it turns again");
+        world.turn().await;
+        assert!(world.active(Rule::Silence).await.is_none());
+        world.later(11 * MINUTE - SECOND).await;
+        assert!(world.active(Rule::Silence).await.is_none());
+        world.later(SECOND).await;
+        assert!(world.active(Rule::Silence).await.is_some(), "the clock counts from when the server was back");
+    }
+
+    async fn a_clock_that_jumps_back_does_not_stop_the_rule(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"temperature": 22.0})).await;
+        world.turn().await;
+        world.app.t.clock.advance(-2 * MINUTE);
+        world.app.service.beat().await.expect("it turns");
+        world.turn().await;
+        world.later(30 * MINUTE).await;
+        assert!(world.active(Rule::Silence).await.is_some());
+    }
+
+    async fn no_sign_of_life_in_waking_hours_warns(t: TestDb) {
+        let world = World::new(&t).await;
+        // The clock of tests begins at 18:00 in Korea: three waking hours are left today.
+        let body = json!({"family_id": world.house.family, "heart_rate": 70});
+        world.app.call("POST /status/health", &world.house.elder, body).await.succeeds(201);
+        world.turn().await;
+        world.later(13 * HOUR).await;
+        assert!(world.active(Rule::Inactivity).await.is_none(), "seven in the morning: three waking hours so far");
+        world.later(3 * HOUR - SECOND).await;
+        assert!(world.active(Rule::Inactivity).await.is_none());
+        world.later(SECOND).await;
+        assert_eq!(world.alarm(Rule::Inactivity).await.severity, Severity::Warn);
+        world.later(6 * HOUR).await;
+        assert_eq!(world.alarm(Rule::Inactivity).await.severity, Severity::Crit);
+        let body = json!({"family_id": world.house.family, "heart_rate": 70});
+        world.app.call("POST /status/health", &world.house.elder, body).await.succeeds(201);
+        world.later(10 * SECOND).await;
+        assert!(world.active(Rule::Inactivity).await.is_none());
+    }
+
+    async fn a_low_mood_is_critical_and_three_days_of_a_lower_one_warn(t: TestDb) {
+        let world = World::new(&t).await;
+        for (score, severity) in [(50, None), (49, None), (50, Some(Severity::Warn)), (30, Some(Severity::Crit)), (51, None)] {
+            let (family, now) = (world.house.family, t.now());
+            let fields = Mental { score: Some(score), is_critical: Some(score <= 30), description: None };
+            let report = NewReport { id: t.id(), reported_at: now, received_at: now, source_key: None, fields };
+            transact!(t.db, tx => {
+                let basis = Basis { utterances: 9, model: "m".into() };
+                chats::create_mood(&mut tx, &permit(family), &report, &basis).await?;
+                carebot_database::rules::mark(&mut tx, family, Rule::Mood, now, now).await
+            }).expect("stored");
+            world.turn().await;
+            assert_eq!(world.active(Rule::Mood).await.map(|alarm| alarm.severity), severity, "after {score}");
+            world.later(24 * HOUR).await;
+        }
+    }
+
+    async fn words_of_danger_are_an_alarm_without_the_words(t: TestDb) {
+        let world = World::new(&t).await;
+        let body = json!({"user_id": world.house.elder.id, "message": "숨을 못 쉬겠어 살려줘", "session_id": null});
+        world.app.call("POST /chats", &world.house.elder, body).await;
+        let alarm = world.alarm(Rule::Phrase).await;
+        assert_eq!(alarm.severity, Severity::Crit);
+        world.turn().await;
+        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        for entry in world.timeline(alarm.id).await {
+            assert!(!entry.body.contains("살려줘"), "{}", entry.body);
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! The outbox: what is to be handed to whom, through which channel.
+//!
+//! A delivery is for one person, one step of a ladder. Its channels are tried in the person's order until one has taken it.
+//! Handing over happens at least once: a server that dies between the channel's yes and its own commit has it handed over again, with
+//! the same id, by which receivers know it. An acknowledgement ends every delivery in its own transaction, and what is on its
+//! way at that moment is broken off.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use carebot_database::alarms::{self, Delivery, Ended};
+use carebot_database::contacts::{self, Contact};
+use carebot_database::journal::Journal;
+use carebot_database::{DbError, transact};
+use carebot_external::channels::{Notice, Undelivered};
+use carebot_model::alarms::text::Language;
+use carebot_model::alarms::{Alarm, AlarmView, Channel, EntryKind, Rule, Severity, text};
+use carebot_model::korea::AHEAD_MS;
+use carebot_model::{RowId, Timestamp};
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use super::Loop;
+use crate::{Result, Service};
+
+/// How many deliveries are read at once.
+const BATCH: u32 = 128;
+/// For how long a delivery is taken, in milliseconds. It is prolonged while a channel is being tried, so that only a server that
+/// died holds one up, and not for long.
+const LEASE: i64 = 5_000;
+/// How often it is asked whether what is on its way is still wanted, and prolonged if it is.
+const WATCH: Duration = Duration::from_millis(500);
+/// After how long something is tried again, in milliseconds; doubled each time.
+const FIRST_PAUSE: i64 = 5_000;
+/// The same for something critical.
+const FIRST_URGENT: i64 = 1_000;
+/// The longest pause.
+const LONGEST_PAUSE: i64 = 10 * 60_000;
+/// The longest pause of something critical in its [first hour](URGENT).
+const LONGEST_URGENT: i64 = 60_000;
+/// How long something critical is urgent, in milliseconds.
+const URGENT: i64 = 3_600_000;
+/// For how long something critical is tried, in milliseconds.
+const CRIT_TRIES: i64 = 3 * 24 * 3_600_000;
+/// For how long something else is tried.
+const TRIES: i64 = 6 * 3_600_000;
+
+/// A way out of this server.
+pub type Carried<'a> = Pin<Box<dyn Future<Output = Result<(), Undelivered>> + Send + 'a>>;
+
+/// Where somebody is reached.
+#[derive(Clone, Debug)]
+pub enum Address {
+    /// A browser or phone.
+    Push(contacts::Device),
+    /// An e-mail address.
+    Email(String),
+    /// An address that is called, and the secret it is signed with.
+    Webhook(String, String),
+}
+
+/// Hands notices to channels. The real one speaks to other services; a simulation has its own.
+pub trait Carrier: Debug + Send + Sync {
+    /// Hands over a notice; comes back when the channel has taken it, or says why not.
+    fn carry<'a>(&'a self, address: &'a Address, notice: &'a Notice, language: Language) -> Carried<'a>;
+
+    /// Whether there is such a channel at all.
+    fn has(&self, channel: Channel) -> bool;
+}
+
+/// How it went with one person.
+#[derive(Debug)]
+enum Outcome {
+    Handed(Channel),
+    Later(String, Option<Duration>),
+    Unreachable(Option<String>),
+}
+
+/// What became of a try with one channel.
+#[derive(Debug)]
+struct Try {
+    channel: Channel,
+    error: Option<String>,
+}
+
+impl Service {
+    /// Hands out what is due, and waits until all of it was tried; how many notices were taken.
+    ///
+    /// # Errors
+    /// As the database. What could not be done stays due.
+    pub async fn hand_out_notices(&self) -> Result<usize> {
+        let due = self.due_notices().await?;
+        let handing = due.into_iter().map(|delivery| self.hand_over(delivery));
+        let results: Vec<_> =
+            futures_util::stream::iter(handing).buffer_unordered(self.alarms.settings.at_once).collect().await;
+        let mut handed = 0;
+        for result in results {
+            handed += usize::from(result?);
+        }
+        Ok(handed)
+    }
+
+    /// Has what is due handed out, each notice on its own: one that takes long holds up no other.
+    ///
+    /// # Errors
+    /// As the database.
+    pub(crate) async fn begin_handing_out(self: &Arc<Self>) -> Result<()> {
+        for delivery in self.due_notices().await? {
+            let Ok(place) = Arc::clone(&self.alarms.places).try_acquire_owned() else {
+                // Those that are on their way make room.
+                return Ok(());
+            };
+            let (service, alarm, id) = (Arc::clone(self), delivery.alarm, delivery.id);
+            if !self.alarms.begin(id) {
+                continue;
+            }
+            self.background.spawn(async move {
+                if let Err(error) = service.hand_over(delivery).await {
+                    tracing::error!(
+                        alarm = alarm.0,
+                        delivery = id.0,
+                        ?error,
+                        "a notice could not be handed over; it is tried again"
+                    );
+                }
+                service.alarms.finish(id);
+                drop(place);
+                service.alarms.deliveries.notify_one();
+            });
+        }
+        Ok(())
+    }
+
+    async fn due_notices(&self) -> Result<Vec<Delivery>> {
+        let now = self.now();
+        let due = alarms::deliveries_due(&mut self.db.read(), now, BATCH).await?;
+        self.alarms.turned(Loop::Deliveries, now);
+        Ok(due)
+    }
+
+    /// Hands one delivery over; whether a channel took it.
+    async fn hand_over(&self, delivery: Delivery) -> Result<bool> {
+        let now = self.now();
+        let until = now.plus_millis(LEASE);
+        let taken = transact!(self.db, tx => { alarms::claim(&mut tx, delivery.id, self.holder, now, until).await })?;
+        if !taken {
+            return Ok(false);
+        }
+        let mut reader = self.db.read();
+        let alarm = alarms::get(&mut reader, delivery.alarm).await?;
+        let alarm = alarm.filter(|alarm| alarm.episode == delivery.episode && alarm.wants_people());
+        let contact = contacts::get(&mut reader, delivery.account).await?;
+        let (Some(alarm), Some(contact)) = (alarm, contact) else {
+            transact!(self.db, tx => { alarms::end(&mut tx, delivery.id, Ended::Cancelled, None, now).await })?;
+            return Ok(false);
+        };
+        if let Some(until) = quiet_until(&alarm, &contact, now) {
+            transact!(self.db, tx => { alarms::put_off(&mut tx, delivery.id, until, None).await })?;
+            return Ok(false);
+        }
+        let mut tries = Vec::new();
+        let outcome = tokio::select! {
+            outcome = self.try_channels(&delivery, &alarm, &contact, &mut tries) => outcome?,
+            () = self.unwanted(delivery.id) => return Ok(false),
+        };
+        self.note_outcome(&delivery, &alarm, outcome, &tries).await
+    }
+
+    /// Comes back when a delivery that is on its way is not wanted any more.
+    async fn unwanted(&self, id: RowId) {
+        loop {
+            tokio::time::sleep(WATCH).await;
+            let until = self.now().plus_millis(LEASE);
+            match transact!(self.db, tx => { alarms::keep(&mut tx, id, self.holder, until).await }) {
+                Ok(false) => return,
+                Ok(true) => {}
+                // Rather one notice too many than one too few.
+                Err(error) => tracing::warn!(%error, "it could not be asked whether a notice is still wanted"),
+            }
+        }
+    }
+
+    async fn try_channels(
+        &self,
+        delivery: &Delivery,
+        alarm: &Alarm,
+        contact: &Contact,
+        tries: &mut Vec<Try>,
+    ) -> Result<Outcome> {
+        let Some(carrier) = &self.alarms.settings.carrier else { return Ok(Outcome::Unreachable(None)) };
+        let notice = self.notice(delivery, alarm, contact.language);
+        let (mut later, mut refused) = (None, None);
+        for channel in &contact.channels {
+            if !carrier.has(*channel) {
+                continue;
+            }
+            let addresses = self.addresses(*channel, contact).await?;
+            let (mut taken, mut error) = (false, None);
+            for address in &addresses {
+                match carrier.carry(address, &notice, contact.language).await {
+                    Ok(()) => taken = true,
+                    Err(undelivered) => {
+                        error = Some(undelivered.to_string());
+                        match (undelivered, address) {
+                            (Undelivered::Gone, Address::Push(device)) => self.forget_gone(delivery, device.id).await?,
+                            (Undelivered::Later { reason, after }, _) => later = Some((reason, after)),
+                            (undelivered, _) => refused = Some(undelivered.to_string()),
+                        }
+                    }
+                }
+            }
+            if addresses.is_empty() {
+                continue;
+            }
+            tries.push(Try { channel: *channel, error: if taken { None } else { error } });
+            if taken {
+                return Ok(Outcome::Handed(*channel));
+            }
+        }
+        Ok(match later {
+            Some((reason, after)) => Outcome::Later(reason, after),
+            None => Outcome::Unreachable(refused),
+        })
+    }
+
+    async fn forget_gone(&self, delivery: &Delivery, device: RowId) -> Result<()> {
+        transact!(self.db, tx => { contacts::forget_device(&mut tx, delivery.account, device).await })?;
+        tracing::info!(account = %delivery.account, device = device.0, "a device takes no notices any more and is forgotten");
+        Ok(())
+    }
+
+    /// Where somebody is reached through a channel.
+    pub(crate) async fn addresses(&self, channel: Channel, contact: &Contact) -> Result<Vec<Address>> {
+        Ok(match channel {
+            Channel::Push => {
+                let devices = contacts::devices(&mut self.db.read(), contact.account).await?;
+                devices.into_iter().map(Address::Push).collect()
+            }
+            Channel::Email => contact.email.iter().cloned().map(Address::Email).collect(),
+            Channel::Webhook => {
+                contact.webhook.iter().cloned().map(|(url, secret)| Address::Webhook(url, secret)).collect()
+            }
+            // Whoever has a page open sees the event anyway, and the robot is asked for what it is to say.
+            Channel::Stream | Channel::Robot => Vec::new(),
+        })
+    }
+
+    fn notice(&self, delivery: &Delivery, alarm: &Alarm, language: Language) -> Notice {
+        let said = text::of(alarm);
+        let text = said.of(language);
+        let mark = match (alarm.rule == Rule::Drill, language) {
+            (false, _) => "",
+            (true, Language::Korean) => "[훈련] ",
+            (true, Language::English) => "[Drill] ",
+        };
+        let link = self.alarms.settings.public_url.as_ref();
+        Notice {
+            id: format!("{}-{}-{}-{}", alarm.id.0, delivery.episode, delivery.step, delivery.account),
+            topic: format!("alarm-{}", alarm.id.0),
+            title: format!("{mark}{}", text.title),
+            body: text.detail.clone(),
+            link: link.map(|base| format!("{base}/app/alarms/{}", alarm.id.0)),
+            is_urgent: alarm.severity == Severity::Crit,
+            data: json!({"alarm": AlarmView::from(alarm), "step": delivery.step, "episode": delivery.episode}),
+            at: alarm.sensed_at,
+        }
+    }
+
+    /// Writes down how it went, in one transaction; whether a channel took it.
+    async fn note_outcome(&self, delivery: &Delivery, alarm: &Alarm, outcome: Outcome, tries: &[Try]) -> Result<bool> {
+        let now = self.now();
+        let outcome = settle(delivery, alarm, outcome, now);
+        let handed = matches!(outcome, Outcome::Handed(_));
+        let written = transact!(self.db, tx => {
+            let (mut journal, current) = self.locked(&mut tx, alarm, now).await?;
+            let Some(mut current) = current else { return Ok::<_, DbError>(None) };
+            for Try { channel, error } in tries {
+                contacts::note_health(&mut tx, delivery.account, *channel, error.as_deref(), now).await?;
+                let body = json!({"to": delivery.account, "channel": channel, "step": delivery.step, "episode": delivery.episode, "error": error});
+                let kind = if error.is_none() { EntryKind::Handed } else { EntryKind::Failed };
+                self.enter(&mut journal, &current, kind, &body);
+            }
+            match &outcome {
+                Outcome::Handed(channel) => {
+                    alarms::end(&mut tx, delivery.id, Ended::Handed(*channel), None, now).await?;
+                    if current.episode == delivery.episode && current.handed_at.is_none() {
+                        current.handed_at = Some(now);
+                        if !current.wants_people() {
+                            // It was over, and somebody knows now.
+                            alarms::cancel(&mut tx, current.id, now).await?;
+                            self.climb(&mut tx, &mut journal, &mut current).await?;
+                        }
+                        alarms::update(&mut tx, &current).await?;
+                    }
+                }
+                Outcome::Later(reason, after) => {
+                    let until = now.plus_millis(pause(delivery, alarm, *after, now));
+                    alarms::put_off(&mut tx, delivery.id, until, Some(&cut(reason))).await?;
+                }
+                Outcome::Unreachable(reason) => {
+                    let reason = reason.as_deref().map(cut);
+                    alarms::end(&mut tx, delivery.id, Ended::Unreachable, reason.as_deref(), now).await?;
+                    if tries.is_empty() {
+                        let body = json!({"to": delivery.account, "channel": null, "step": delivery.step, "episode": delivery.episode, "error": "no way to this person"});
+                        self.enter(&mut journal, &current, EntryKind::Failed, &body);
+                    }
+                    self.go_on_if_nobody(&mut tx, &mut journal, delivery, &mut current).await?;
+                }
+            }
+            journal.close(&mut tx).await.map(Some)
+        })?;
+        if let Some(written) = written {
+            self.written(&written);
+        }
+        Ok(handed)
+    }
+
+    /// If nobody of a step can be reached, the next step comes at once. Whoever has a page open sees the alarm there and counts
+    /// as reached.
+    async fn go_on_if_nobody(
+        &self,
+        tx: &mut carebot_database::Tx,
+        journal: &mut Journal,
+        delivery: &Delivery,
+        alarm: &mut Alarm,
+    ) -> Result<(), DbError> {
+        if alarm.episode != delivery.episode || alarm.next_step != delivery.step + 1 || !alarm.wants_people() {
+            return Ok(());
+        }
+        let all = alarms::deliveries_of(tx, alarm.id).await?;
+        let of_step = all.iter().filter(|(other, ..)| (other.episode, other.step) == (delivery.episode, delivery.step));
+        for (other, ended, _) in of_step {
+            let watches = carebot_database::presence::is_watching(tx, other.account, journal.now()).await?;
+            if ended.as_deref() != Some("unreachable") || watches {
+                return Ok(());
+            }
+        }
+        let notify = self.hurry_on(tx, journal, alarm).await?;
+        alarms::update(tx, alarm).await?;
+        if !notify.is_empty() {
+            super::tell(journal, alarm, "step", &notify);
+        }
+        Ok(())
+    }
+}
+
+/// What was tried for long enough will not be taken any more.
+fn settle(delivery: &Delivery, alarm: &Alarm, outcome: Outcome, now: Timestamp) -> Outcome {
+    let most = if alarm.severity == Severity::Crit { CRIT_TRIES } else { TRIES };
+    match outcome {
+        Outcome::Later(reason, _) if now.since(delivery.created_at) >= most => Outcome::Unreachable(Some(reason)),
+        outcome => outcome,
+    }
+}
+
+/// How long until the next try, in milliseconds: what the provider asks for, or ever longer.
+fn pause(delivery: &Delivery, alarm: &Alarm, asked_for: Option<Duration>, now: Timestamp) -> i64 {
+    let is_urgent = alarm.severity == Severity::Crit && now.since(delivery.created_at) < URGENT;
+    let (first, longest) = if is_urgent { (FIRST_URGENT, LONGEST_URGENT) } else { (FIRST_PAUSE, LONGEST_PAUSE) };
+    let times = u32::try_from(delivery.attempts).unwrap_or_default().min(16);
+    let asked_for = asked_for.map_or(0, |after| i64::try_from(after.as_millis()).unwrap_or(longest));
+    asked_for.max(first << times).min(longest)
+}
+
+/// A reason as it fits its column.
+pub(crate) fn cut(reason: &str) -> String {
+    reason.chars().take(255).collect()
+}
+
+/// Until when somebody's quiet hours hold this back. What is critical is never held back.
+fn quiet_until(alarm: &Alarm, contact: &Contact, now: Timestamp) -> Option<Timestamp> {
+    const MINUTE: i64 = 60_000;
+    const DAY: i64 = 24 * 60;
+    if alarm.severity == Severity::Crit {
+        return None;
+    }
+    let (from, until) = contact.quiet?;
+    let minute = (now.millis() + AHEAD_MS).div_euclid(MINUTE).rem_euclid(DAY);
+    let length = (i64::from(until) - i64::from(from)).rem_euclid(DAY);
+    let passed = (minute - i64::from(from)).rem_euclid(DAY);
+    let begun = Timestamp::from_millis(now.millis().div_euclid(MINUTE) * MINUTE);
+    (passed < length).then(|| begun.plus_millis((length - passed) * MINUTE))
+}

@@ -1,0 +1,604 @@
+//! Rules that look at more than one report, or at the absence of any.
+//!
+//! A report that matters marks its rule in the transaction that stores it; nothing else is done in the robot's request. The
+//! rule then reads the readings themselves, in the order in which they were made, from where it stood: what it knows could be
+//! forgotten and would be found again. A reading that came late makes it go back to before that reading.
+
+use std::any::Any;
+use std::time::Duration;
+
+use carebot_database::journal::{self, Journal};
+use carebot_database::rules::Known;
+use carebot_database::{DbError, Tx, alarms, params, rules, transact};
+use carebot_model::alarms::rules::{AGAIN_SECONDS, CRIT_SECONDS, Field, WARN_SECONDS};
+use carebot_model::alarms::threshold::{self, Change, GAP, State};
+use carebot_model::alarms::{Alarm, Cause, ClearReason, Parameters, Rule, RuleKind, Severity};
+use carebot_model::alarms::{decline, inactivity, silence};
+use carebot_model::status::{Active, Health, Home};
+use carebot_model::{FamilyId, Timestamp};
+use serde_json::json;
+
+use super::{Danger, Loop, RuleSet};
+use crate::status::AHEAD;
+use crate::{Result, Service};
+
+/// How many rules are read at once.
+const BATCH: u32 = 500;
+/// How many readings are read at once.
+const PAGE: u32 = 5_000;
+/// How often a rule that is not at rest looks without being marked, in milliseconds: readings that are normal again mark nothing.
+const RESTLESS: i64 = 10_000;
+/// When a rule that found nothing to wait for looks again, in milliseconds.
+const RARELY: i64 = 3_600_000;
+/// How often it is asked whether a robot that never reported does now, in milliseconds: not more seldom than the shortest silence
+/// that a family can set.
+const UNHEARD: i64 = 300_000;
+/// How long a report may be underway to count as fresh, in milliseconds. What is older marks every rule it could matter to.
+pub(crate) const FRESH: i64 = 60_000;
+/// How far back scores of the mood are looked at, in milliseconds: two weeks and a day.
+pub(super) const SCORES: i64 = 15 * 24 * 3_600_000;
+/// How often families are looked for that have no watches yet.
+pub(crate) const WATCHES: Duration = Duration::from_mins(1);
+
+/// The rules that need no report to look.
+const WATCHING: [Rule; 2] = [Rule::Silence, Rule::Inactivity];
+
+/// PM2.5 in the text of other readings, which holds a dictionary as the robot writes it.
+pub(crate) fn ultrafine_dust(others: &str) -> Option<f64> {
+    if !others.contains("ultrafinedust") {
+        return None;
+    }
+    let value: serde_json::Value = serde_json::from_str(&others.replace('\'', "\"")).ok()?;
+    let found = value.get("ultrafinedust")?;
+    found.as_f64().or_else(|| found.as_str()?.trim().parse().ok()).filter(|value| value.is_finite())
+}
+
+/// The readings of a report, each with the rules it could matter to.
+pub(crate) trait Readings {
+    /// Calls back for each.
+    fn each(&self, see: &mut dyn FnMut(Rule, f64));
+}
+
+impl Readings for Home {
+    fn each(&self, see: &mut dyn FnMut(Rule, f64)) {
+        let mut with = |value: Option<f64>, rules: &[Rule]| {
+            if let Some(value) = value {
+                for rule in rules {
+                    see(*rule, value);
+                }
+            }
+        };
+        with(self.ethanol, &[Rule::Gas]);
+        with(self.temperature, &[Rule::Heat, Rule::Cold]);
+        with(self.dust_level, &[Rule::Dust]);
+        with(self.others.as_deref().and_then(ultrafine_dust), &[Rule::UltrafineDust]);
+    }
+}
+
+impl Readings for Health {
+    fn each(&self, see: &mut dyn FnMut(Rule, f64)) {
+        if let Some(rate) = self.heart_rate {
+            see(Rule::HeartFast, f64::from(rate));
+            see(Rule::HeartSlow, f64::from(rate));
+        }
+    }
+}
+
+/// The readings of a report of any kind, if rules look at that kind.
+pub(crate) fn readings_of(fields: &dyn Any) -> Option<&dyn Readings> {
+    let home = fields.downcast_ref::<Home>().map(|home| home as &dyn Readings);
+    home.or_else(|| fields.downcast_ref::<Health>().map(|health| health as &dyn Readings))
+}
+
+/// Whether a report of any kind says that it is dangerous.
+pub(crate) fn is_critical(fields: &dyn Any) -> bool {
+    fields.downcast_ref::<Active>().is_some_and(|active| active.is_critical == Some(true))
+}
+
+/// Which rules a report has to be looked at by: those it is noticeable to, or all if it came late.
+pub(crate) fn to_mark(readings: &dyn Readings, set: &RuleSet, is_late: bool) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    readings.each(&mut |rule, value| {
+        if is_late || threshold::is_noticeable(set.of(rule), value) {
+            rules.push(rule);
+        }
+    });
+    rules
+}
+
+/// What a rule found out.
+struct Found {
+    state: State,
+    look_at: Option<Timestamp>,
+}
+
+impl Service {
+    /// Judges every rule that is due; how many there were.
+    ///
+    /// # Errors
+    /// As the database. What could not be judged stays due.
+    pub async fn judge_rules(&self) -> Result<usize> {
+        let now = self.now();
+        let due = rules::due(&mut self.db.read(), now, BATCH).await?;
+        self.alarms.turned(Loop::Rules, now);
+        let (mut done, mut failure) = (0, None);
+        for (family, rule, at) in due {
+            if !self.looks_after(family, at, now).await? {
+                continue;
+            }
+            match self.judge_rule(family, rule).await {
+                Ok(()) => done += 1,
+                Err(error) => {
+                    tracing::error!(%family, %rule, ?error, "a rule could not be judged; it is tried again");
+                    failure = Some(error);
+                }
+            }
+        }
+        failure.map_or(Ok(done), Err)
+    }
+
+    /// Gives every family that has none its watches: for reports that do not come.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn give_watches(&self) -> Result<()> {
+        let now = self.now();
+        for rule in WATCHING {
+            match transact!(self.db, tx => { rules::give_watches(&mut tx, rule, now).await }) {
+                // Another server gives them at the same moment.
+                Err(DbError::Duplicate { .. }) => {}
+                given => {
+                    if given? > 0 {
+                        self.alarms.rules.notify_one();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn judge_rule(&self, family: FamilyId, rule: Rule) -> Result<()> {
+        let now = self.now();
+        let judged = transact!(self.db, tx => {
+            let mut journal = Journal::open(&mut tx, family, now).await?;
+            let set = RuleSet::new(family, &rules::settings(&mut tx, family).await?);
+            let found = match rule.definition().kind {
+                RuleKind::Threshold => self.judge_threshold(&mut tx, &mut journal, set.of(rule), &set).await?,
+                RuleKind::Silence => self.judge_silence(&mut tx, &mut journal, set.of(rule)).await?,
+                RuleKind::Inactivity => self.judge_inactivity(&mut tx, &mut journal, set.of(rule), &set).await?,
+                RuleKind::Decline => self.judge_mood(&mut tx, &mut journal, set.of(rule), &set).await?,
+                // These are judged where they happen.
+                RuleKind::CriticalFlag | RuleKind::Phrase | RuleKind::Sos | RuleKind::Disaster => {
+                    Found { state: State::default(), look_at: None }
+                }
+            };
+            rules::save_state(&mut tx, family, rule, &found.state, found.look_at).await?;
+            journal.close(&mut tx).await
+        });
+        match judged {
+            Ok(written) => {
+                if written.entry_seq.is_some() {
+                    self.written(&written);
+                }
+                Ok(())
+            }
+            // The family went away in this moment.
+            Err(DbError::MissingParent) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn judge_threshold(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        parameters: &Parameters,
+        set: &RuleSet,
+    ) -> Result<Found, DbError> {
+        let (family, now, rule) = (journal.family(), journal.now(), parameters.rule());
+        let known = rules::state(tx, family, rule).await?;
+        let Start { mut state, after, goes_back } = Start::of(&known, parameters, now);
+        if goes_back {
+            // What began before that is not in doubt, and lasts until readings are normal.
+            let before = alarms::active_of(tx, family, rule).await?.filter(|alarm| alarm.sensed_at <= after);
+            state.level = before.map(|alarm| alarm.severity);
+        }
+        let is_muted = set.is_muted(rule, now);
+        // What a clock of the robot put into the future is judged when it has come.
+        let mut walk = Walk::new(family, rule, after, now);
+        while let Some(rows) = walk.next(tx).await? {
+            for (at, change) in changes(&mut state, parameters, &rows) {
+                match change {
+                    Change::Raised { severity, since, value } if !is_muted => {
+                        self.sustained(tx, journal, (rule, severity), (since, at), value, goes_back).await?;
+                    }
+                    Change::Raised { .. } => {}
+                    Change::Cleared { since } => self.is_normal(tx, journal, rule, since).await?,
+                }
+            }
+        }
+        let active = alarms::active_of(tx, family, rule).await?;
+        match (state.level, active) {
+            (Some(severity), None) if !is_muted => {
+                self.again(tx, journal, parameters, severity, &state).await?;
+            }
+            // Readings that came late show that it had not lasted.
+            (None, Some(alarm)) => {
+                let since = state.last.map_or(now, |(at, _)| at);
+                if alarm.last_sensed_at <= since {
+                    self.is_normal(tx, journal, rule, since).await?;
+                }
+            }
+            _ => {}
+        }
+        let look_at = if state.is_at_rest() {
+            readings(tx, family, rule, now, now.plus_millis(AHEAD)).await?.rows.first().map(|(at, _)| *at)
+        } else {
+            Some(now.plus_millis(RESTLESS))
+        };
+        Ok(Found { state, look_at })
+    }
+
+    /// It has lasted long enough. When readings are gone through again, what they raised then is there already.
+    async fn sustained(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        (rule, severity): (Rule, Severity),
+        (since, at): (Timestamp, Timestamp),
+        value: f64,
+        goes_back: bool,
+    ) -> Result<(), DbError> {
+        if goes_back {
+            let there = alarms::during(tx, journal.family(), rule, since, at).await?;
+            if there.is_some_and(|alarm| alarm.severity >= severity) {
+                return Ok(());
+            }
+        }
+        let danger = Danger {
+            sensed_at: since,
+            complete_at: at,
+            value: Some(value),
+            inputs: json!({"since": since.millis(), "at": at.millis(), "value": value}),
+            ..Danger::at(rule, severity, at, (Cause::Report, None))
+        };
+        self.raise(tx, journal, danger).await.map(drop)
+    }
+
+    async fn is_normal(&self, tx: &mut Tx, journal: &mut Journal, rule: Rule, since: Timestamp) -> Result<(), DbError> {
+        let Some(mut alarm) = alarms::active_of(tx, journal.family(), rule).await? else { return Ok(()) };
+        if alarm.sensed_at > since {
+            // What is normal lies before it.
+            return Ok(());
+        }
+        self.end_alarm(tx, journal, &mut alarm, (ClearReason::Normal, None, since)).await?;
+        alarms::update(tx, &alarm).await
+    }
+
+    /// The danger lasts although the alarm was cleared, or was muted when it began: after a while it is raised again.
+    async fn again(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        parameters: &Parameters,
+        severity: Severity,
+        state: &State,
+    ) -> Result<(), DbError> {
+        let (now, rule) = (journal.now(), parameters.rule());
+        let Some((at, value)) = state.last.filter(|(at, _)| now.since(*at) <= GAP && state.normal_since.is_none())
+        else {
+            return Ok(());
+        };
+        let before = alarms::latest_of(tx, journal.family(), rule).await?;
+        if !is_time_again(before.as_ref(), parameters, now) {
+            return Ok(());
+        }
+        let since = state.crit_since.or(state.warn_since).unwrap_or(at);
+        let danger = Danger {
+            sensed_at: since,
+            complete_at: at,
+            value: Some(value),
+            inputs: json!({"since": since.millis(), "at": at.millis(), "value": value, "again": true}),
+            ..Danger::at(rule, severity, at, (Cause::Report, None))
+        };
+        self.raise(tx, journal, danger).await.map(drop)
+    }
+
+    async fn judge_silence(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        parameters: &Parameters,
+    ) -> Result<Found, DbError> {
+        let (family, now) = (journal.family(), journal.now());
+        let Some(made_at) = rules::made_at(tx, family).await? else {
+            return Ok(Found { state: State::default(), look_at: None });
+        };
+        let heard_at = rules::heard_at(tx, family).await?;
+        let back_at = journal::read_signal(tx, super::BACK).await?.map(Timestamp::from_millis);
+        let known = silence::Known { made_at, heard_at, back_at };
+        let mut verdict = silence::judge(parameters, known, now);
+        let without_outage = silence::judge(parameters, silence::Known { back_at: None, ..known }, now);
+        if verdict.severity.is_none() && without_outage.severity.is_some() {
+            // An outage of this installation is no sign of the robot: what was raised before lasts.
+            verdict.severity = alarms::active_of(tx, family, parameters.rule()).await?.map(|alarm| alarm.severity);
+        }
+        let inputs = json!({"heard_at": heard_at.map(Timestamp::millis), "back_at": back_at.map(Timestamp::millis)});
+        // That a robot never reported is said once.
+        let once = heard_at.is_none();
+        // The first report ever marks nothing. It is found before the silence after it can be one.
+        let soon = now.plus_millis(UNHEARD);
+        let look_at = if once { Some(verdict.look_at.map_or(soon, |at| at.min(soon))) } else { verdict.look_at };
+        let verdict = Passing { severity: verdict.severity, look_at, seen_at: heard_at, once, inputs };
+        self.judge_passing(tx, journal, parameters, verdict).await
+    }
+
+    async fn judge_inactivity(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        parameters: &Parameters,
+        set: &RuleSet,
+    ) -> Result<Found, DbError> {
+        const LATER: i64 = 3_600_000;
+        let (family, now) = (journal.family(), journal.now());
+        let seen_at = rules::seen_at(tx, family).await?;
+        let muted = set.muted.iter().find(|(rule, until)| *rule == Rule::Inactivity && now < *until);
+        let Some(seen_at) = seen_at.filter(|_| muted.is_none()) else {
+            // Nobody was ever seen here: there is nothing to miss yet.
+            let later = now.plus_millis(LATER);
+            let look_at = muted.map_or(later, |(_, until)| later.min(*until));
+            return Ok(Found { state: State::default(), look_at: Some(look_at) });
+        };
+        let inactivity::Verdict { severity, look_at } = inactivity::judge(parameters, seen_at, now);
+        let inputs = json!({"seen_at": seen_at.millis()});
+        let verdict = Passing { severity, look_at, seen_at: Some(seen_at), once: false, inputs };
+        self.judge_passing(tx, journal, parameters, verdict).await
+    }
+
+    /// Raises, repeats or ends the alarm of a rule that judges by the passing of time.
+    async fn judge_passing(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        parameters: &Parameters,
+        verdict: Passing,
+    ) -> Result<Found, DbError> {
+        let (now, rule) = (journal.now(), parameters.rule());
+        let active = alarms::active_of(tx, journal.family(), rule).await?;
+        let raises = match (course(verdict.severity, active.as_ref().map(|alarm| alarm.severity)), &active) {
+            (Course::Leave, _) => false,
+            (Course::End, _) => {
+                self.is_normal_again(tx, journal, rule, verdict.seen_at.unwrap_or(now)).await?;
+                false
+            }
+            (Course::Raise(_), Some(_)) => true,
+            (Course::Raise(_), None) => {
+                let before = alarms::latest_of(tx, journal.family(), rule).await?;
+                // An alarm that somebody cleared since nothing was heard, not one of another time.
+                let before = before.filter(|alarm| {
+                    verdict.seen_at.is_none_or(|seen| alarm.cleared_at.is_some_and(|cleared| cleared >= seen))
+                });
+                match before {
+                    Some(_) if verdict.once => false,
+                    before => is_time_again(before.as_ref(), parameters, now),
+                }
+            }
+        };
+        if let Some(severity) = verdict.severity.filter(|_| raises) {
+            let danger = Danger { inputs: verdict.inputs, ..Danger::at(rule, severity, now, (Cause::Time, None)) };
+            self.raise(tx, journal, danger).await?;
+        }
+        // While it is bad, it is looked for its end; and for its beginning when it can first have come.
+        let soon = verdict.severity.map(|_| now.plus_millis(RESTLESS)).filter(|_| !verdict.once);
+        let look_at = match (verdict.look_at, soon) {
+            (Some(look_at), Some(soon)) => Some(look_at.min(soon)),
+            (look_at, soon) => look_at.or(soon),
+        };
+        let look_at = look_at.or(Some(now.plus_millis(RARELY)));
+        let state = State { level: verdict.severity, ..State::default() };
+        Ok(Found { state, look_at })
+    }
+
+    async fn is_normal_again(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        rule: Rule,
+        since: Timestamp,
+    ) -> Result<(), DbError> {
+        let Some(mut alarm) = alarms::active_of(tx, journal.family(), rule).await? else { return Ok(()) };
+        self.end_alarm(tx, journal, &mut alarm, (ClearReason::Normal, None, since)).await?;
+        alarms::update(tx, &alarm).await
+    }
+
+    async fn judge_mood(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        parameters: &Parameters,
+        set: &RuleSet,
+    ) -> Result<Found, DbError> {
+        let (family, now, rule) = (journal.family(), journal.now(), parameters.rule());
+        let days = rules::scores(tx, family, now.plus_millis(-SCORES)).await?;
+        let severity = decline::judge(parameters, &days);
+        let active = alarms::active_of(tx, family, rule).await?;
+        match course(severity, active.map(|alarm| alarm.severity)) {
+            Course::End => self.is_normal_again(tx, journal, rule, now).await?,
+            Course::Raise(severity) if !set.is_muted(rule, now) => {
+                let newest = days.last().map(|(_, score)| f64::from(*score));
+                let inputs =
+                    json!({"days": days.iter().map(|(day, score)| (day.to_string(), score)).collect::<Vec<_>>()});
+                let danger = Danger { value: newest, inputs, ..Danger::at(rule, severity, now, (Cause::Report, None)) };
+                self.raise(tx, journal, danger).await?;
+            }
+            Course::Raise(_) | Course::Leave => {}
+        }
+        Ok(Found { state: State { level: severity, ..State::default() }, look_at: None })
+    }
+}
+
+/// What readings change, in their order, each with its time. Live rules and rules that are only tried go through here.
+pub(super) fn changes(
+    state: &mut State,
+    parameters: &Parameters,
+    rows: &[(Timestamp, f64)],
+) -> Vec<(Timestamp, Change)> {
+    rows.iter().filter_map(|(at, value)| Some((*at, state.advance(parameters, *at, *value)?))).collect()
+}
+
+/// What a rule that judges by days or by the passing of time does about its alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// Nothing.
+    Leave,
+    /// It is raised, or becomes worse.
+    Raise(Severity),
+    /// It is over.
+    End,
+}
+
+/// What follows from what was found, beside the alarm that is active. Live rules and rules that are only tried go through here.
+pub(super) fn course(found: Option<Severity>, active: Option<Severity>) -> Course {
+    match found {
+        Some(found) if active < Some(found) => Course::Raise(found),
+        None if active.is_some() => Course::End,
+        _ => Course::Leave,
+    }
+}
+
+/// What a rule that judges by the passing of time found.
+struct Passing {
+    severity: Option<Severity>,
+    look_at: Option<Timestamp>,
+    /// When the last sign came.
+    seen_at: Option<Timestamp>,
+    /// Whether it is said only once.
+    once: bool,
+    inputs: serde_json::Value,
+}
+
+/// Whether an alarm that somebody cleared may be raised again by now.
+fn is_time_again(before: Option<&Alarm>, parameters: &Parameters, now: Timestamp) -> bool {
+    before
+        .filter(|alarm| alarm.clear_reason == Some(ClearReason::Person))
+        .and_then(|alarm| alarm.cleared_at)
+        .is_none_or(|cleared| now.since(cleared) >= parameters.millis(AGAIN_SECONDS))
+}
+
+/// Where a rule begins to read.
+struct Start {
+    state: State,
+    /// Readings after this.
+    after: Timestamp,
+    goes_back: bool,
+}
+
+impl Start {
+    fn of(known: &Known, parameters: &Parameters, now: Timestamp) -> Self {
+        let reach = parameters.millis(WARN_SECONDS).max(parameters.millis(CRIT_SECONDS)) + GAP;
+        let last = known.state.last.map(|(at, _)| at);
+        match (known.dirty_from, last) {
+            // A reading that was made before the last one it has seen.
+            (Some(dirty), Some(last)) if dirty <= last => {
+                Self { state: State::default(), after: dirty.plus_millis(-reach - 1), goes_back: true }
+            }
+            // At rest it has nothing to remember: what lies far before the reading that it is to see does not matter.
+            (Some(dirty), Some(last)) if known.state.is_at_rest() => {
+                Self { state: known.state, after: last.max(dirty.plus_millis(-reach - 1)), goes_back: false }
+            }
+            // A reading whose time has come only now.
+            (None, Some(last)) if known.state.is_at_rest() => {
+                Self { state: known.state, after: last.max(now.plus_millis(-reach - 1)), goes_back: false }
+            }
+            (_, Some(last)) => Self { state: known.state, after: last, goes_back: false },
+            (Some(dirty), None) => {
+                Self { state: State::default(), after: dirty.plus_millis(-reach - 1), goes_back: true }
+            }
+            (None, None) => Self { state: State::default(), after: now.plus_millis(-reach), goes_back: true },
+        }
+    }
+}
+
+/// The readings of a rule, page by page, in the order in which they were made.
+pub(super) struct Walk {
+    family: FamilyId,
+    rule: Rule,
+    after: Timestamp,
+    until: Timestamp,
+    is_over: bool,
+}
+
+impl Walk {
+    /// Those after a time and up to another.
+    pub(super) const fn new(family: FamilyId, rule: Rule, after: Timestamp, until: Timestamp) -> Self {
+        Self { family, rule, after, until, is_over: false }
+    }
+
+    /// The next page; none after the last.
+    pub(super) async fn next(&mut self, tx: &mut Tx) -> Result<Option<Vec<(Timestamp, f64)>>, DbError> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let Page { rows, last, is_full } = readings(tx, self.family, self.rule, self.after, self.until).await?;
+        match last {
+            Some(last) if is_full => self.after = last,
+            _ => self.is_over = true,
+        }
+        Ok(Some(rows))
+    }
+}
+
+/// A page of readings.
+struct Page {
+    rows: Vec<(Timestamp, f64)>,
+    /// The time of the last row, whether it holds a reading or not.
+    last: Option<Timestamp>,
+    /// Whether there may be more.
+    is_full: bool,
+}
+
+/// The readings of a rule after a time and up to another.
+async fn readings(
+    tx: &mut Tx,
+    family: FamilyId,
+    rule: Rule,
+    after: Timestamp,
+    until: Timestamp,
+) -> Result<Page, DbError> {
+    let (table, column) = match rule.definition().reading {
+        Some((Field::Ethanol, _)) => ("home_status", "ethanol"),
+        Some((Field::Temperature, _)) => ("home_status", "temperature"),
+        Some((Field::DustLevel, _)) => ("home_status", "dust_level"),
+        Some((Field::UltrafineDust, _)) => ("home_status", "others"),
+        Some((Field::HeartRate, _)) => ("health_status", "heart_rate"),
+        None => return Ok(Page { rows: Vec::new(), last: None, is_full: false }),
+    };
+    let mut rows: Vec<(Timestamp, Option<f64>)> = tx
+        .fetch(
+            format!(
+                "SELECT reported_at, {column} FROM {table} WHERE family_id = ? AND reported_at > ? AND reported_at <= ?
+                 ORDER BY reported_at, id LIMIT ?"
+            ),
+            params![family, after, until, PAGE],
+            move |row| {
+                let value = match column {
+                    "others" => row.get::<Option<String>>(1)?.as_deref().and_then(ultrafine_dust),
+                    "heart_rate" => row.get::<Option<i32>>(1)?.map(f64::from),
+                    _ => row.get::<Option<f64>>(1)?,
+                };
+                Ok((row.get(0)?, value))
+            },
+        )
+        .await?;
+    let is_full = rows.len() == PAGE as usize;
+    if is_full && let (Some((first, _)), Some((last, _))) = (rows.first().copied(), rows.last().copied()) {
+        // Others of the same moment may follow: they are read together.
+        if first < last {
+            rows.retain(|(at, _)| *at < last);
+        }
+    }
+    let last = rows.last().map(|(at, _)| *at);
+    let rows = rows.into_iter().filter_map(|(at, value)| value.map(|value| (at, value))).collect();
+    Ok(Page { rows, last, is_full })
+}

@@ -174,8 +174,7 @@ impl Hub {
     /// Reports of whatever kinds were stored together: if anybody follows the family, the newest ones are looked up.
     pub fn readings(&self, family: FamilyId) {
         let feed = self.families().get(&family).cloned();
-        // One that was not loaded yet is about to be.
-        if let Some(feed) = feed.filter(|feed| feed.is_loaded()) {
+        if let Some(feed) = feed {
             let db = self.db.clone();
             self.tasks.spawn(async move {
                 if let Err(error) = feed.look_up_all(&db).await {

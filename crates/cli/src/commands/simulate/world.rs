@@ -409,16 +409,13 @@ impl World {
         let is_calm = self.taken.len() >= self.criticals as usize;
         server.breaks = Breaks::new(if is_calm { Profile::NONE } else { self.profile }, self.chance.next());
         let broken = db.with_faults(server.breaks.clone());
-        match Service::start(broken, server.clock.clone(), rng, settings).await {
-            Ok(service) => {
-                (server.renewed_at, server.beat_at, server.watched_at) = (0, 0, 0);
-                server.running = Some((service, db));
-            }
+        if let Ok(service) = Service::start(broken, server.clock.clone(), rng, settings).await {
+            (server.renewed_at, server.beat_at, server.watched_at) = (0, 0, 0);
+            server.running = Some((service, db));
+        } else {
             // Broken again while it starts.
-            Err(_) => {
-                db.close().await;
-                server.starts_at = self.clock.now().millis() + 1_000;
-            }
+            db.close().await;
+            server.starts_at = self.clock.now().millis() + 1_000;
         }
         Ok(())
     }

@@ -63,6 +63,22 @@ both_engines! {
         stream.expect("reading").await;
     }
 
+    async fn of_a_batch_the_newest_of_each_kind_comes(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let mut stream = follow(&app, house.family, &house.guardian).await;
+        heart(&app, &house, 71).await;
+        assert_eq!(stream.expect("reading").await.data["report"]["heart_rate"], 71);
+        let report = |key: &str, before: i64, rate: i32| {
+            json!({"kind": "health", "key": key, "sensed_at": t.now().plus_millis(-before), "heart_rate": rate})
+        };
+        app.advance(60_000).await;
+        let reports = [report("a", 20_000, 72), report("b", 10_000, 73), report("c", 600_000, 140)];
+        let batch = json!({"family_id": house.family, "reports": reports});
+        app.call("POST /v1/status/batch", &house.elder, batch).await.succeeds(200);
+        assert_eq!(stream.expect("reading").await.data["report"]["heart_rate"], 73);
+    }
+
     async fn readings_of_another_server_are_found(t: TestDb) {
         let app = TestApp::new(&t).await;
         let (house, other) = (app.house().await, second(&t).await);

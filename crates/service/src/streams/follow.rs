@@ -516,16 +516,3 @@ fn id_of(scope: Scope, families: &[Following]) -> String {
         Scope::All => cursor::write_all(families.iter().map(|following| (following.family(), following.cursor))),
     }
 }
-
-#[cfg(test)]
-mod tmp {
-    use super::*;
-    #[test]
-    fn sizes() {
-        println!("FOLLOWER {}", size_of::<Follower>());
-        fn f<A, T>(_: impl Fn(A) -> T) -> usize { size_of::<T>() }
-        async fn nx(mut f: Follower) -> Option<Bytes> { f.next().await }
-        println!("NEXT {}", f(nx));
-        println!("SEAT {} FEED {}", size_of::<Seat>(), size_of::<Feed>());
-    }
-}

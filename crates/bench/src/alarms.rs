@@ -27,7 +27,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(6);
 /// Falls a second meanwhile.
 const FALLS: u64 = 4;
 /// How long robots report.
-const LASTS: Duration = Duration::from_secs(60);
+const LASTS: Duration = Duration::from_mins(1);
 /// Streams for each family.
 const STREAMS_EACH: usize = 5;
 /// How often an event goes to every family.

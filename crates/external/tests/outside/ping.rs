@@ -18,10 +18,12 @@ async fn a_sign_of_life_is_one_request_to_the_very_address() {
     assert_eq!((asked.method.as_str(), asked.target.as_str()), ("GET", "/s3cr3t?rid=1"));
 }
 
+type Is = fn(&ProviderError) -> bool;
+
 #[tokio::test]
 async fn what_is_no_yes_is_told_without_the_address() {
     let receiver = Provider::start(|_| Play::HangUp).await;
-    let plays: [(Play, fn(&ProviderError) -> bool); 5] = [
+    let plays: [(Play, Is); 5] = [
         (Play::Answer(404, "text/plain", b"/s3cr3t".to_vec()), |error| {
             matches!(error, ProviderError::Refused { status: 404, .. })
         }),

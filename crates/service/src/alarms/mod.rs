@@ -1,11 +1,11 @@
 //! Alarms: from a reading to a person, without losing anything on the way.
 //!
-//! * [`raise`](self::raise): what is dangerous becomes an alarm, in the transaction that stores what it was seen in.
-//! * [`climb`](self::climb): who is told when. What is due is found in the database, so that a restart and the normal way are one way.
-//! * [`deliver`](self::deliver): what is to be handed to whom, through which channel.
-//! * [`act`](self::act): what people do about an alarm.
-//! * [`judge`](self::judge): rules that look at more than one report, or at the absence of any.
-//! * [`settings`](self::settings): what a family sets. [`replay`](self::replay): what that would have meant.
+//! * `raise`: what is dangerous becomes an alarm, in the transaction that stores what it was seen in.
+//! * `climb`: who is told when. What is due is found in the database, so that a restart and the normal way are one way.
+//! * [`mod@deliver`]: what is to be handed to whom, through which channel.
+//! * [`mod@act`]: what people do about an alarm.
+//! * [`mod@judge`]: rules that look at more than one report, or at the absence of any.
+//! * [`mod@settings`]: what a family sets. [`mod@replay`]: what that would have meant.
 //! * [`carrier`]: the channels of a running server. [`heads`]: how chains end, for whoever keeps that elsewhere. [`deadman`]: signs
 //!   of life while the loops turn.
 //!
@@ -297,7 +297,7 @@ impl Service {
         Ok((journal, alarm))
     }
 
-    /// Beats for all servers: the loop turns. What lay still for longer than [`STILL`] was an outage, and silences are counted
+    /// Beats for all servers: the loop turns. What lay still for longer than `STILL` was an outage, and silences are counted
     /// from its end.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What rules would have alarmed: the last days gone through once more, with the numbers of now and with others. Nothing is
 //! written.
 //!
-//! The same functions judge as do for the live rules ([`changes`], [`course`], and those of `carebot_model::alarms`). What is not
+//! The same functions judge as do for the live rules (`changes`, `course`, and those of `carebot_model::alarms`). What is not
 //! kept cannot be gone through: that the robot lives without a report, and when this server was away, is known of the last
 //! time only. What people did about alarms, and what was muted, is left out.
 

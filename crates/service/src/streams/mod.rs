@@ -2,7 +2,7 @@
 //!
 //! * [`Follower`]: one stream. It holds how far it has read and nothing else: what it sends it takes from what is at hand about
 //!   the family, or page by page from the database. So a slow reader costs no more than a fast one.
-//! * [`Hub`]: who follows what at this server, and the calls of the use cases: something was written down, a report was stored,
+//! * `Hub`: who follows what at this server, and the calls of the use cases: something was written down, a report was stored,
 //!   somebody's rights have changed.
 //! * `Feed`: what is at hand about a family that somebody follows: its newest events, already as text, read from the database
 //!   once for all who follow; and its newest reading of each kind.
@@ -23,8 +23,8 @@
 //! of two questions: within 500 ms.
 //!
 //! The time of a change is that of the server that made it, taken before its commit. The question therefore looks back for
-//! [`rounds::OVERLAP`] milliseconds, and every ten seconds all followed families are compared by number; up to
-//! [`rounds::FEW`] followed families are always compared so. Clocks that differ by more than the overlap so delay events by ten
+//! `rounds::OVERLAP` milliseconds, and every ten seconds all followed families are compared by number; up to
+//! `rounds::FEW` followed families are always compared so. Clocks that differ by more than the overlap so delay events by ten
 //! seconds at most, and lose none.
 //!
 //! Rights are checked by each stream itself, with the session's token and past the cache: at once when somebody's rights changed
@@ -32,7 +32,7 @@
 //! membership is passed on, and at least every minute.
 //!
 //! Readings are not events and have no rows of their own; those of other servers are looked for in turn, so many families a
-//! round ([`rounds::READINGS`]), only while there is another server.
+//! round (`rounds::READINGS`), only while there is another server.
 
 mod cursor;
 mod feed;

@@ -25,6 +25,9 @@ async fn tamper(world: &World, sql: &'static str) {
     assert!(done > 0, "{sql}");
 }
 
+/// Whether a fault is the one that an edit was to show.
+type Found = fn(&Fault) -> bool;
+
 both_engines! {
     async fn the_timeline_tells_every_step(t: TestDb) {
         let world = with_a_fall(&t).await;
@@ -40,7 +43,7 @@ both_engines! {
     }
 
     async fn whatever_is_edited_shows(t: TestDb) {
-        let edits: [(&'static str, fn(&Fault) -> bool); 6] = [
+        let edits: [(&'static str, Found); 6] = [
             ("UPDATE alarm_entries SET body = '{}' WHERE family_id = ? AND seq = 3", |fault| *fault == Fault::Changed { seq: 3 }),
             ("UPDATE alarm_entries SET at = at + 1 WHERE family_id = ? AND seq = 1", |fault| *fault == Fault::Changed { seq: 1 }),
             ("UPDATE alarm_entries SET kind = 'commented' WHERE family_id = ? AND seq = 9", |fault| *fault == Fault::Changed { seq: 9 }),

@@ -84,7 +84,7 @@ both_engines! {
         assert!(!world.post.whom().contains(&world.house.guardian.email));
         world.fall().await;
         world.turn().await;
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
         for _ in 0..9 {
             world.later(10 * MINUTE).await;
             world.home(json!({"ethanol": 2.0})).await;

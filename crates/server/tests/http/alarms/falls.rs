@@ -32,11 +32,11 @@ both_engines! {
         world.pass(19 * SECOND).await;
         assert!(world.post.take().is_empty());
         world.pass(SECOND).await;
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
         let alarm = world.alarm(Rule::Fall).await;
         assert_eq!(alarm.answer, Some(Answer::Silent));
         world.pass(2 * MINUTE).await;
-        assert_eq!(world.post.whom(), [world.second.email.clone()], "the second guardian two minutes after the first");
+        assert_eq!(world.post.whom(), [world.second.email.as_str()], "the second guardian two minutes after the first");
     }
 
     async fn an_elder_who_is_well_disturbs_nobody(t: TestDb) {
@@ -62,7 +62,7 @@ both_engines! {
         let id = world.alarm(Rule::Fall).await.id;
         world.app.service.answer_alarm(&elder, id, Answer::Help, None).await.expect("answered");
         world.turn().await;
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
     }
 
     async fn that_all_is_well_said_later_ends_nothing(t: TestDb) {
@@ -83,7 +83,7 @@ both_engines! {
         world.app.t.clock.advance(3 * SECOND);
         world.fall().await;
         world.turn().await;
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()], "one message for one fall");
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()], "one message for one fall");
         let all = world.all().await;
         assert_eq!((all.len(), all[0].occurrences), (1, 2));
         assert_eq!(all[0].image_url.as_deref(), Some("https://example.com/fall.jpg"));
@@ -100,7 +100,7 @@ both_engines! {
         world.pass(61 * SECOND).await;
         world.fall().await;
         world.turn().await;
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
         assert_eq!(world.alarm(Rule::Fall).await.state(), AlarmState::Active);
     }
 
@@ -125,7 +125,7 @@ both_engines! {
         world.turn().await;
         let all = world.all().await;
         assert_eq!((all.len(), all[0].rule, all[0].occurrences), (1, Rule::Sos, 3));
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
         // A guardian who writes so is no elder who cries.
         let body = json!({"from_id": world.house.guardian.id, "to_id": world.house.elder.id, "content": "[긴급] 전화 좀"});
         world.app.call("POST /messages/send", &world.house.guardian, body).await.succeeds(201);

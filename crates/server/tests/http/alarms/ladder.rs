@@ -9,15 +9,15 @@ both_engines! {
         let world = World::new(&t).await;
         world.fall().await;
         world.turn().await;
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
         world.pass(119 * SECOND).await;
         assert!(world.post.take().is_empty());
         world.pass(SECOND).await;
-        assert_eq!(world.post.whom(), [world.second.email.clone()]);
+        assert_eq!(world.post.whom(), [world.second.email.as_str()]);
         world.pass(8 * MINUTE - SECOND).await;
         assert!(world.post.take().is_empty());
         world.pass(SECOND).await;
-        assert_eq!(world.post.whom(), [world.nurse.email.clone()], "the last rung ten minutes after the fall");
+        assert_eq!(world.post.whom(), [world.nurse.email.as_str()], "the last rung ten minutes after the fall");
     }
 
     async fn an_acknowledgement_ends_it_for_everybody(t: TestDb) {
@@ -57,7 +57,7 @@ both_engines! {
         });
         world.fall().await;
         world.turn().await;
-        assert_eq!(world.post.whom(), [world.second.email.clone()], "the second does not wait for one who can not be reached");
+        assert_eq!(world.post.whom(), [world.second.email.as_str()], "the second does not wait for one who can not be reached");
     }
 
     async fn without_anybody_the_operators_are_told(t: TestDb) {

@@ -6,6 +6,8 @@ mod falls;
 mod ladder;
 mod rules;
 mod servers;
+mod suppression;
+mod tables;
 
 use carebot_database::journal::Entry;
 use carebot_database::members::{self, NewMember};

@@ -35,7 +35,7 @@ both_engines! {
         world.turn().await;
         let risen = world.alarm(Rule::Gas).await;
         assert_eq!((risen.id, risen.severity, risen.state()), (alarm.id, Severity::Crit, AlarmState::Active));
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()], "what became worse is told anew");
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()], "what became worse is told anew");
         let (grade, said) = world.notifications().await.pop().expect("a notification");
         assert_eq!((grade.as_str(), said.split(',').next()), ("crit", Some("가스 위험")));
         // Between the bounds it is neither.
@@ -88,7 +88,7 @@ both_engines! {
         world.turn().await;
         let alarm = world.alarm(Rule::Heat).await;
         assert_eq!((alarm.severity, alarm.is_late()), (Severity::Warn, false));
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
     }
 
     async fn a_restart_in_the_window_loses_nothing(t: TestDb) {
@@ -242,7 +242,7 @@ both_engines! {
         let alarm = world.alarm(Rule::Phrase).await;
         assert_eq!(alarm.severity, Severity::Crit);
         world.turn().await;
-        assert_eq!(world.post.whom(), [world.house.guardian.email.clone()]);
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
         for entry in world.timeline(alarm.id).await {
             assert!(!entry.body.contains("살려줘"), "{}", entry.body);
         }

@@ -59,11 +59,11 @@ both_engines! {
         other.advance(2 * SECOND).await;
         other.service.tend_alarms().await.expect("tended");
         other.service.hand_out_notices().await.expect("handed out");
-        assert_eq!(post.whom(), [world.house.guardian.email.clone()]);
+        assert_eq!(post.whom(), [world.house.guardian.email.as_str()]);
         other.advance(2 * MINUTE).await;
         other.service.tend_alarms().await.expect("tended");
         other.service.hand_out_notices().await.expect("handed out");
-        assert_eq!(post.whom(), [world.second.email.clone()], "within two seconds of the plan");
+        assert_eq!(post.whom(), [world.second.email.as_str()], "within two seconds of the plan");
     }
 
     async fn two_servers_tell_everybody_once(t: TestDb) {

@@ -19,6 +19,9 @@ use ring::hmac;
 use crate::connector::error::DbError;
 use crate::{Result, Row, Tx, params};
 
+/// How many rows a statement writes at most.
+const ROWS: usize = 50;
+
 /// A keyed hash.
 pub type Hash = [u8; 32];
 
@@ -244,18 +247,20 @@ impl Journal {
     /// # Errors
     /// As any statement.
     pub async fn close(self, tx: &mut Tx) -> Result<Written> {
-        for event in &self.events {
-            let (from, to) = event.between.unzip();
-            tx.execute(
-                "INSERT INTO events (family_id, seq, created_at, kind, from_id, to_id, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                params![event.family, event.seq, event.created_at, event.kind, from, to, event.body.as_str()],
-            )
-            .await?;
+        for events in self.events.chunks(ROWS) {
+            let mut values = Vec::with_capacity(events.len() * 7);
+            for event in events {
+                let (from, to) = event.between.unzip();
+                values.extend(params![event.family, event.seq, event.created_at, event.kind, from, to, event.body.as_str()]);
+            }
+            let rows = vec!["(?, ?, ?, ?, ?, ?, ?)"; events.len()].join(", ");
+            let sql = format!("INSERT INTO events (family_id, seq, created_at, kind, from_id, to_id, body) VALUES {rows}");
+            tx.execute(sql, values).await?;
         }
-        for entry in &self.entries {
-            tx.execute(
-                "INSERT INTO alarm_entries (family_id, seq, alarm_id, at, kind, body, key_id, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                params![
+        for entries in self.entries.chunks(ROWS) {
+            let mut values = Vec::with_capacity(entries.len() * 8);
+            for entry in entries {
+                values.extend(params![
                     entry.family,
                     entry.seq,
                     entry.alarm,
@@ -264,9 +269,13 @@ impl Journal {
                     entry.body.as_str(),
                     entry.key_id.as_str(),
                     &entry.hash[..]
-                ],
-            )
-            .await?;
+                ]);
+            }
+            let rows = vec!["(?, ?, ?, ?, ?, ?, ?, ?)"; entries.len()].join(", ");
+            let sql = format!(
+                "INSERT INTO alarm_entries (family_id, seq, alarm_id, at, kind, body, key_id, hash) VALUES {rows}"
+            );
+            tx.execute(sql, values).await?;
         }
         if !self.events.is_empty() || !self.entries.is_empty() {
             tx.execute(

@@ -38,7 +38,7 @@ pub fn serve(address: SocketAddr, database: &str) -> Result {
         // Notices go to gateways on this machine.
         let key = carrier::vapid_key(&db).await.map_err(|error| format!("{error:?}"))?;
         let policy = Policy { allow_private: true };
-        let outward = Outward::new(key, "mailto:nobody@example.com", None, policy, Arc::new(SystemClock));
+        let outward = Outward::new(Some(key), "mailto:nobody@example.com", None, policy, Arc::new(SystemClock));
         let carrier = Arc::new(outward.map_err(|bad| bad.to_string())?);
         let alarms = alarms::Settings { carrier: Some(carrier), allow_private: true, ..alarms::Settings::default() };
         let settings = Settings { hash_concurrency: cores, alarms, ..Settings::default() };

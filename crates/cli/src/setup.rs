@@ -16,7 +16,7 @@ use carebot_server::edge::proxy::TrustedProxies;
 use carebot_service::alarms::carrier::{self, Outward};
 use carebot_service::alarms::heads::Receiver;
 use carebot_service::throttle::Limits;
-use carebot_service::{Service, Settings, alarms};
+use carebot_service::{Error, Service, Settings, alarms};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
@@ -162,7 +162,15 @@ impl Channels {
 /// The use cases on an open database, for a server: alarms go out.
 pub async fn serving(db: Db, config: &Config, channels: Channels) -> Result<Arc<Service>> {
     let key = chain_key(&db, config).await?;
-    let vapid = carrier::vapid_key(&db).await?;
+    let vapid = match carrier::vapid_key(&db).await {
+        Ok(key) => Some(key),
+        // Alarms by mail and webhook are worth more than a clean start.
+        Err(Error::Unavailable(DbError::Configuration(bad))) => {
+            tracing::error!("the key of web push that the database keeps cannot be used, so nothing is pushed: {bad}");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
     let Channels { mailer, dead_man, heads } = channels;
     let outward = Outward::new(vapid, &config.push_contact(), mailer, config.alarms.policy(), clock());
     let outward = outward.map_err(|bad| Failure::new(format!("channels of alarms: {bad}")))?;

@@ -251,10 +251,19 @@ impl Journal {
             let mut values = Vec::with_capacity(events.len() * 7);
             for event in events {
                 let (from, to) = event.between.unzip();
-                values.extend(params![event.family, event.seq, event.created_at, event.kind, from, to, event.body.as_str()]);
+                values.extend(params![
+                    event.family,
+                    event.seq,
+                    event.created_at,
+                    event.kind,
+                    from,
+                    to,
+                    event.body.as_str()
+                ]);
             }
             let rows = vec!["(?, ?, ?, ?, ?, ?, ?)"; events.len()].join(", ");
-            let sql = format!("INSERT INTO events (family_id, seq, created_at, kind, from_id, to_id, body) VALUES {rows}");
+            let sql =
+                format!("INSERT INTO events (family_id, seq, created_at, kind, from_id, to_id, body) VALUES {rows}");
             tx.execute(sql, values).await?;
         }
         for entries in self.entries.chunks(ROWS) {

@@ -449,6 +449,11 @@ impl Service {
         })
     }
 
+    /// Notes that a robot reads what it is to ask: from now on falls are asked about first.
+    pub(crate) async fn listens(&self, family: FamilyId) -> Result<()> {
+        self.note_heard(family, Robot { prompts_at: Some(self.now()), ..Robot::default() }).await
+    }
+
     /// Notes that a robot lives. This is no reading of its prompts: who reads them is known to listen.
     ///
     /// # Errors

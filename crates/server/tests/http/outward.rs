@@ -74,7 +74,7 @@ async fn with_webhook(app: &TestApp, who: &Person, url: &str) {
 
 async fn outward(t: &TestDb, policy: Policy) -> Arc<Outward> {
     let key = vapid_key(&t.db).await.expect("a key");
-    let made = Outward::new(key, "mailto:care@example.org", None, policy, t.clock.clone());
+    let made = Outward::new(Some(key), "mailto:care@example.org", None, policy, t.clock.clone());
     Arc::new(made.expect("channels"))
 }
 

@@ -1,7 +1,7 @@
 //! What people do about an alarm.
 
 use carebot_database::journal::{self, Entry, Journal};
-use carebot_database::{DbError, Tx, alarms, families, rules, transact};
+use carebot_database::{DbError, Tx, alarms, families, transact};
 use carebot_model::access::{Action, Actor, Permit};
 use carebot_model::alarms::{
     Alarm, AlarmView, Answer, Cause, ClearReason, EntryKind, Rule, SNOOZE, SNOOZE_CRIT, Severity,
@@ -361,8 +361,7 @@ impl Service {
     pub async fn prompts(&self, actor: &Actor, family: &str) -> Result<Vec<Prompt>> {
         let permit = self.family(actor, family, Action::RobotReport).await?;
         let now = self.now();
-        let seen = rules::Robot { prompts_at: Some(now), heard_at: Some(now), ..rules::Robot::default() };
-        transact!(self.db, tx => { rules::note_robot(&mut tx, *permit.resource(), &seen).await })?;
+        self.listens(*permit.resource()).await?;
         let asking = alarms::asking(&mut self.db.read(), &permit, now).await?;
         let prompt = |alarm: &Alarm| Prompt {
             alarm_id: alarm.id,

@@ -51,7 +51,8 @@ fn unusable(setting: BadSetting) -> Error {
 /// Hands notices to the services outside.
 #[derive(Debug)]
 pub struct Outward {
-    push: Push,
+    /// Nothing if this installation's key cannot be used: everything else goes out all the same.
+    push: Option<Push>,
     mailer: Option<Mailer>,
     webhooks: Webhooks,
     policy: Policy,
@@ -59,26 +60,28 @@ pub struct Outward {
 }
 
 impl Outward {
-    /// Nothing is sent yet. Without a mailer there is no mail. `contact` is whom a push service can turn to.
+    /// Nothing is sent yet. Without a key there is no web push, without a mailer no mail. `contact` is whom a push service can turn to.
     ///
     /// # Errors
     /// If the contact is none, or TLS cannot be set up.
     pub fn new(
-        key: VapidKey,
+        key: Option<VapidKey>,
         contact: &str,
         mailer: Option<Mailer>,
         policy: Policy,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BadSetting> {
-        let push = Push::new(key, contact, policy, Timeouts::default())?;
+        let push = key.map(|key| Push::new(key, contact, policy, Timeouts::default())).transpose()?;
         let webhooks = Webhooks::new(policy, Timeouts::default())?;
         Ok(Self { push, mailer, webhooks, policy, clock })
     }
 
     async fn push(&self, device: &Device, notice: &Notice) -> Result<(), Undelivered> {
+        let push = self.push.as_ref();
+        let push = push.ok_or_else(|| Undelivered::Refused("this server's key of web push cannot be used".into()))?;
         let subscription = Subscription::new(&device.endpoint, &device.p256dh, &device.auth, self.policy)
             .map_err(|bad| Undelivered::Refused(format!("the subscription of a device: {bad}")))?;
-        self.push.send(&subscription, notice, self.clock.now()).await
+        push.send(&subscription, notice, self.clock.now()).await
     }
 
     async fn mail(&self, to: &str, notice: &Notice, language: Language) -> Result<(), Undelivered> {

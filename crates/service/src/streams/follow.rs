@@ -11,6 +11,7 @@ use carebot_database::{DbError, journal};
 use carebot_model::FamilyId;
 use carebot_model::access::{Action, Actor, Permit};
 use carebot_model::alarms::EventKind;
+use carebot_model::authentication::SessionKind;
 use carebot_model::mix::mix;
 use serde_json::json;
 use tokio::time::Instant;
@@ -32,6 +33,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long it waits after it looked whether it may go on before it looks again because rights have changed once more: rights
 /// that change all the time keep nobody busy.
 const BREATH: Duration = Duration::from_millis(250);
+/// How often it is noted that a robot follows; well within the time for which it counts as listening.
+const NOTE: Duration = Duration::from_secs(20);
 /// When clients should come back to a server that stops: spread over so many milliseconds, so that not all come at once.
 const SPREAD: u64 = 4_000;
 
@@ -85,12 +88,25 @@ pub struct Follower {
     shown: Vec<Shown>,
     /// Nothing is handed out before it was looked whether the stream may go on.
     doubts: bool,
+    /// The family whose robot this is: while it reads, it is known to listen.
+    robot: Option<FamilyId>,
+    note_at: Instant,
     looked: Instant,
     look_at: Instant,
     beat_at: Instant,
     /// Until when the database is left alone after a failure.
     rests_until: Option<Instant>,
     has_ended: bool,
+}
+
+/// The family whose robot follows it.
+fn robot_of(actor: &Actor, scope: Scope) -> Option<FamilyId> {
+    let Actor::Account { family, session, .. } = actor else { return None };
+    let follows = |own: &FamilyId| match scope {
+        Scope::One(followed) => followed == *own,
+        Scope::All => true,
+    };
+    family.filter(|own| session.kind == SessionKind::Robot && follows(own))
 }
 
 impl Following {
@@ -134,6 +150,8 @@ impl Follower {
             notices: String::new(),
             shown: Vec::new(),
             doubts: false,
+            robot: robot_of(actor, scope),
+            note_at: now,
             looked: now,
             look_at: now + settings.belief - part(settings.belief),
             beat_at: now + settings.heartbeat - part(settings.heartbeat),
@@ -268,11 +286,21 @@ impl Follower {
                 let settings = self.service.streams.settings;
                 self.beat_at = Instant::now() + settings.heartbeat;
                 self.seat.hands(self.service.now());
+                self.note_listening().await;
                 return Some(Bytes::from(text));
             }
             if !self.doubts || self.rests_until.is_some() {
                 self.wait().await;
             }
+        }
+    }
+
+    /// Notes that the robot that follows here is listening: it takes what it is given.
+    async fn note_listening(&mut self) {
+        let Some(family) = self.robot.filter(|_| self.note_at <= Instant::now()) else { return };
+        match self.service.listens(family).await {
+            Ok(()) => self.note_at = Instant::now() + NOTE,
+            Err(error) => tracing::debug!(%family, ?error, "it could not be noted that a robot listens"),
         }
     }
 

@@ -3,6 +3,7 @@
 use carebot_model::alarms::{AlarmState, Answer, ClearReason, EntryKind, Severity};
 
 use super::*;
+use crate::events::follow;
 
 both_engines! {
     async fn a_fall_is_an_alarm_when_the_report_is_stored_and_the_first_guardian_has_it_at_once(t: TestDb) {
@@ -37,6 +38,26 @@ both_engines! {
         assert_eq!(alarm.answer, Some(Answer::Silent));
         world.pass(2 * MINUTE).await;
         assert_eq!(world.post.whom(), [world.second.email.as_str()], "the second guardian two minutes after the first");
+    }
+
+    async fn a_robot_that_follows_its_stream_is_listening_and_a_person_who_does_is_not(t: TestDb) {
+        let world = World::new(&t).await;
+        let (elder, family) = (&world.house.elder, world.house.family);
+        let mut page = follow(&world.app, family, &world.house.guardian).await;
+        // What reports is a robot.
+        let home = json!({"family_id": family, "temperature": 21.0});
+        assert_eq!(world.app.call("POST /status/home", elder, home).await.status, 201);
+        let mut robot = follow(&world.app, family, elder).await;
+        world.fall().await;
+        world.turn().await;
+        assert!(world.post.take().is_empty(), "nobody is told while the elder is asked");
+        for stream in [&mut page, &mut robot] {
+            stream.expect("report").await;
+            let raised = stream.expect("alarm").await;
+            assert!(!raised.data["body"]["alarm"]["ask_until"].is_null(), "{:?}", raised.data);
+        }
+        world.pass(30 * SECOND).await;
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
     }
 
     async fn an_elder_who_is_well_disturbs_nobody(t: TestDb) {

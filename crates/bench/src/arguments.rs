@@ -24,6 +24,8 @@ The benchmark of carebot. Build it with --release, on a quiet machine:
                                  program as it was before a change; both serve in turn, a tenth of a second each
   --alarms                       instead of all that: 5,000 open streams, and alarms of 1,000 robots, on SQLite; for
                                  docs/reliability.md
+  --series                       instead of all that: series and long polls of a year of one elder, 5.3 million reports (with
+                                 --no-million: a million); for docs/series.md
   --write FILE                   put the tables between the markers of this file as well
 
 MariaDB must be installed for its half, and sysbench for the comparison with it
@@ -64,6 +66,8 @@ pub struct Arguments {
     pub only: Option<String>,
     /// Whether alarms are measured, instead of requests.
     pub alarms: bool,
+    /// Whether series and long polls are measured, instead of requests.
+    pub series: bool,
     /// Another build of this program to be compared with.
     pub against: Option<PathBuf>,
     /// The document that gets the tables.
@@ -81,6 +85,7 @@ impl Arguments {
             million: true,
             only: None,
             alarms: false,
+            series: false,
             against: None,
             write: None,
         };
@@ -108,6 +113,7 @@ impl Arguments {
                 }
                 "--only" => arguments.only = Some(value()?),
                 "--alarms" => arguments.alarms = true,
+                "--series" => arguments.series = true,
                 "--against" => arguments.against = Some(value()?.into()),
                 "--write" => arguments.write = Some(value()?.into()),
                 other => return Err(format!("there is no `{other}`; see --help").into()),

@@ -15,6 +15,7 @@
 //! * [`sysbench`] and [`raw_sqlite`]: what the engines do without a server in front of them, for comparison.
 //! * [`run`]: the rounds; [`report`] and [`machine`]: what comes out.
 //! * [`alarms`]: streams that are open, and how long it takes until somebody has a notice.
+//! * [`series`]: sums over a year, and the page that asks for the year again and again.
 //! * [`compare`]: two builds against each other, for whoever makes something faster on a machine that is not quiet.
 //!
 //! # To add a workload
@@ -32,6 +33,7 @@ mod report;
 mod run;
 mod scene;
 mod seed;
+mod series;
 mod sysbench;
 mod work;
 

@@ -14,7 +14,7 @@ use crate::process::{CpuTime, Memory};
 use crate::raw_sqlite::{self, Raw};
 use crate::scene::{Data, Engine, Running, Scene};
 use crate::work::Work;
-use crate::{Result, alarms, compare, machine, report, seed, sysbench};
+use crate::{Result, alarms, compare, machine, report, seed, series, sysbench};
 
 /// Which part of a measurement's length is asked before it and not counted: connections, statements and caches get warm.
 const WARM_UP: u32 = 5;
@@ -120,6 +120,10 @@ pub fn run(arguments: &Arguments) -> Result {
     let text = if arguments.alarms {
         let folder = new_folder()?;
         runtime.block_on(alarms::run(&std::env::current_exe()?, folder.path()))?
+    } else if arguments.series {
+        let folder = new_folder()?;
+        let mariadb = if arguments.engines.contains(&Engine::MariaDb) { Some(start_mariadb()?) } else { None };
+        runtime.block_on(series::run(arguments, &std::env::current_exe()?, folder.path(), mariadb.as_ref()))?
     } else {
         report::tables(&runtime.block_on(measure(arguments))?, arguments)
     };

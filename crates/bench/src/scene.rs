@@ -45,6 +45,8 @@ pub enum Data {
     Spread,
     /// A million reports of one family.
     OneFamily,
+    /// A year of one family, a report every six seconds.
+    Year,
 }
 
 impl Data {
@@ -54,6 +56,7 @@ impl Data {
             Self::Thousand => "1,000",
             Self::Spread => "1,000,000 of 1,000 families",
             Self::OneFamily => "1,000,000 of one family",
+            Self::Year => "5,256,000 of one family",
         }
     }
 
@@ -63,6 +66,7 @@ impl Data {
             Self::Thousand => "thousand",
             Self::Spread => "spread",
             Self::OneFamily => "one_family",
+            Self::Year => "year",
         }
     }
 
@@ -72,6 +76,15 @@ impl Data {
             Self::Thousand => (1, 1_000),
             Self::Spread => (1_000, 1_000),
             Self::OneFamily => (1, 1_000_000),
+            Self::Year => (1, 5_256_000),
+        }
+    }
+
+    /// Time between two reports of a family in milliseconds.
+    pub const fn interval(self) -> i64 {
+        match self {
+            Self::Year => 6_000,
+            _ => 10_000,
         }
     }
 }

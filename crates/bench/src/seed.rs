@@ -15,8 +15,6 @@ use crate::scene::Data;
 
 /// Sessions of an elder who is alone in the database.
 const SESSIONS: usize = 8;
-/// Time between two reports of a family in milliseconds.
-const INTERVAL: i64 = 10_000;
 /// Rows of one statement: below SQLite's 32,766 and MariaDB's 65,535 placeholders.
 const ROWS: usize = 1_000;
 /// Statements of one transaction.
@@ -67,8 +65,8 @@ pub async fn fill(db: &Db, data: Data) -> Result<Seeded> {
     messages(db, &people, now).await?;
     reports(db, &people, data, newest).await?;
     // Of a time apart: the rows of one family are an interval from each other, those of the next a millisecond later.
-    let newest_thousand = newest.plus_millis(-INTERVAL * 999);
-    Ok(Seeded { users: people.users, newest_thousand, end: newest.plus_millis(INTERVAL) })
+    let newest_thousand = newest.plus_millis(-data.interval() * 999);
+    Ok(Seeded { users: people.users, newest_thousand, end: newest.plus_millis(data.interval()) })
 }
 
 struct People {
@@ -129,13 +127,13 @@ async fn messages(db: &Db, people: &People, now: Timestamp) -> Result {
 
 async fn reports(db: &Db, people: &People, data: Data, newest: Timestamp) -> Result {
     let columns = "home_status (family_id, reported_at, id, received_at, source_key, temperature, humidity, dust_level, ethanol, others)";
-    let count = data.size().1;
+    let (count, interval) = (data.size().1, data.interval());
     let mut families: Vec<FamilyId> = people.elders.iter().map(|(_, family)| *family).collect();
     // In the order of the key, as fast as it goes.
     families.sort_unstable();
     let rows = families.into_iter().enumerate().flat_map(|(index, family)| {
         (0..count).rev().map(move |back| {
-            let at = newest.plus_millis(-signed(back) * INTERVAL + signed(index));
+            let at = newest.plus_millis(-signed(back) * interval + signed(index));
             let id = RowId::compose(at.millis() - RowId::EPOCH_MS, 63, 0);
             let part = |from: f64, step: f64| from + step * f64::from(u32::try_from(back % 97).unwrap_or(0));
             params![

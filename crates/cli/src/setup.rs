@@ -239,6 +239,8 @@ fn service_settings(config: &Config, alarms: alarms::Settings) -> Result<Setting
         hash_concurrency: config.throttle.hash_slots(cores()),
         row_limit: rows(config.status.row_limit),
         newest_whole: rows(config.status.newest_whole),
+        poll_cache: config.status.cache_mb << 20,
+        retention: config.retention.for_service(),
         images: config.image_settings(cores()),
         assistant: config.assistant.for_service().map_err(Failure::new)?,
         weather: config.weather.for_service(),

@@ -10,7 +10,8 @@ use crate::{Result, Row, Tx, Value, params};
 
 const COLUMNS: &str = "id, family_id, rule, severity, sensed_at, last_sensed_at, raised_at, late_by, occurrences, value, cause, cause_id,
     image_url, notification_id, acknowledged_at, acknowledged_by, cleared_at, cleared_by, clear_reason, ended_at, snoozed_until,
-    snoozed_by, ask_until, answer, episode, climb_from, next_step, next_at, handed_at";
+    snoozed_by, ask_until, answer, episode, climb_from, next_step, next_at, handed_at, run_at, danger_episode,
+    rounds";
 
 fn alarm(row: &Row<'_>) -> Result<Alarm> {
     Ok(Alarm {
@@ -43,6 +44,9 @@ fn alarm(row: &Row<'_>) -> Result<Alarm> {
         next_step: row.get(26)?,
         next_at: row.get(27)?,
         handed_at: row.get(28)?,
+        run_at: row.get(29)?,
+        danger_episode: row.get(30)?,
+        rounds: row.get(31)?,
     })
 }
 
@@ -78,6 +82,9 @@ fn values(alarm: &Alarm) -> Vec<Value> {
         alarm.next_step,
         alarm.next_at,
         alarm.handed_at,
+        alarm.run_at,
+        alarm.danger_episode,
+        alarm.rounds,
     ]
 }
 
@@ -173,14 +180,15 @@ pub async fn during(
 /// As any statement.
 pub async fn shows(tx: &mut Tx, notification: RowId, alarm: &Alarm) -> Result<()> {
     tx.execute(
-        "INSERT INTO alarm_notifications (notification_id, family_id, alarm_id) VALUES (?, ?, ?)",
-        params![notification, alarm.family, alarm.id],
+        "INSERT INTO alarm_notifications (notification_id, family_id, alarm_id, episode) VALUES (?, ?, ?, ?)",
+        params![notification, alarm.family, alarm.id, alarm.episode],
     )
     .await
     .map(drop)
 }
 
-/// The unacknowledged alarms of a family that some notifications show.
+/// The unacknowledged alarms of a family that some notifications show. Those that were made before the last new danger do not
+/// show that one.
 ///
 /// # Errors
 /// As any statement.
@@ -194,7 +202,8 @@ pub async fn shown_by(tx: &mut Tx, family: FamilyId, notifications: &[RowId]) ->
     tx.fetch(
         format!(
             "SELECT DISTINCT a.id FROM alarm_notifications n JOIN alarms a ON a.id = n.alarm_id
-             WHERE n.notification_id IN ({marks}) AND a.family_id = ? AND a.acknowledged_at IS NULL"
+             WHERE n.notification_id IN ({marks}) AND a.family_id = ? AND a.acknowledged_at IS NULL
+             AND n.episode >= a.danger_episode"
         ),
         values,
         |row| row.get(0),
@@ -234,6 +243,23 @@ pub async fn list(
         alarm,
     )
     .await
+}
+
+/// The alarms of some families that last, the oldest first.
+///
+/// # Errors
+/// As any statement.
+pub async fn open_of(tx: &mut Tx, permits: &[Permit<FamilyId>]) -> Result<Vec<Alarm>> {
+    const STEP: usize = 500;
+    let mut open = Vec::new();
+    for step in permits.chunks(STEP) {
+        let marks = vec!["?"; step.len()].join(",");
+        let values = step.iter().map(|permit| Value::from(*permit.resource())).collect();
+        let sql =
+            format!("SELECT {COLUMNS} FROM alarms WHERE family_id IN ({marks}) AND open_rule IS NOT NULL ORDER BY id");
+        open.extend(tx.fetch(sql, values, alarm).await?);
+    }
+    Ok(open)
 }
 
 /// The alarms that something is to be done about, the longest due first.
@@ -295,6 +321,8 @@ pub struct Delivery {
     pub created_at: Timestamp,
     /// How often it was tried.
     pub attempts: i32,
+    /// When a channel was first tried.
+    pub tried_at: Option<Timestamp>,
 }
 
 fn delivery(row: &Row<'_>) -> Result<Delivery> {
@@ -307,10 +335,11 @@ fn delivery(row: &Row<'_>) -> Result<Delivery> {
         account: row.get(5)?,
         created_at: row.get(6)?,
         attempts: row.get(7)?,
+        tried_at: row.get(8)?,
     })
 }
 
-const DELIVERY: &str = "id, family_id, alarm_id, episode, step, account_id, created_at, attempts";
+const DELIVERY: &str = "id, family_id, alarm_id, episode, step, account_id, created_at, attempts, tried_at";
 
 /// Puts something into the outbox; false if it is there already.
 ///
@@ -417,14 +446,17 @@ pub async fn end(tx: &mut Tx, id: RowId, ended: Ended, error: Option<&str>, now:
     Ok(touched == 1)
 }
 
-/// Has a delivery tried again at a time.
+/// Has a delivery tried again at a time: after a channel did not take it, with when it was tried and the reason, or without any
+/// channel having been tried.
 ///
 /// # Errors
 /// As any statement.
-pub async fn put_off(tx: &mut Tx, id: RowId, until: Timestamp, error: Option<&str>) -> Result<()> {
+pub async fn put_off(tx: &mut Tx, id: RowId, until: Timestamp, failed: Option<(Timestamp, &str)>) -> Result<()> {
+    let (tried_at, error) = failed.unzip();
     tx.execute(
-        "UPDATE deliveries SET due_at = ?, leased_until = NULL, holder = NULL, last_error = ? WHERE id = ? AND ended IS NULL",
-        params![until, error, id],
+        "UPDATE deliveries SET due_at = ?, leased_until = NULL, holder = NULL, tried_at = COALESCE(tried_at, ?), last_error = ?
+         WHERE id = ? AND ended IS NULL",
+        params![until, tried_at, error, id],
     )
     .await
     .map(drop)
@@ -487,7 +519,7 @@ pub async fn deliveries_of(tx: &mut Tx, alarm: RowId) -> Result<Vec<(Delivery, O
     tx.fetch(
         format!("SELECT {DELIVERY}, ended, ended_at FROM deliveries WHERE alarm_id = ? ORDER BY id"),
         params![alarm],
-        |row| Ok((delivery(row)?, row.get(8)?, row.get(9)?)),
+        |row| Ok((delivery(row)?, row.get(9)?, row.get(10)?)),
     )
     .await
 }

@@ -207,7 +207,7 @@ pub async fn forget_device(tx: &mut Tx, account: AccountId, id: RowId) -> Result
 /// Notes that a channel took something for somebody, or did not.
 ///
 /// # Errors
-/// As any statement.
+/// [`DbError::Conflict`] if something else about it is noted for the first time in this moment; else as any statement.
 pub async fn note_health(
     tx: &mut Tx,
     account: AccountId,
@@ -224,11 +224,16 @@ pub async fn note_health(
         )
         .await?;
     if noted == 0 {
-        tx.execute(
-            "INSERT INTO channel_health (account_id, channel, succeeded_at, failed_at, failures, last_error) VALUES (?, ?, ?, ?, ?, ?)",
-            params![account, channel, succeeded, failed, i32::from(error.is_some()), error],
-        )
-        .await?;
+        let made = tx
+            .execute(
+                "INSERT INTO channel_health (account_id, channel, succeeded_at, failed_at, failures, last_error) VALUES (?, ?, ?, ?, ?, ?)",
+                params![account, channel, succeeded, failed, i32::from(error.is_some()), error],
+            )
+            .await;
+        match made {
+            Err(DbError::Duplicate { .. }) => return Err(DbError::Conflict("two notices noted one channel".into())),
+            made => drop(made?),
+        }
     }
     Ok(())
 }

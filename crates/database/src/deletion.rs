@@ -51,9 +51,13 @@ pub const OF_FAMILY: &[Child] = &[
     child("chat_keywords", "family_id", &["day"]),
     child("mental_status", "family_id", &["reported_at", "id"]),
     child("mental_reports", "family_id", &["reported_at", "id"]),
+    child("rollup_late", "family_id", &["kind", "starts_at"]),
+    child("rollup_progress", "family_id", &["kind"]),
+    child("rollups", "family_id", &["kind", "size", "starts_at"]),
     child("notifications", "family_id", &["created_at", "id"]),
     child("backgrounds", "family_id", &["id"]),
     child("members", "family_id", &["id"]),
+    child("invitations", "family_id", &["id"]),
     child("settings", "family_id", &["family_id"]),
     child("disaster_deliveries", "family_id", &["sn"]),
     child("image_references", "family_id", &["id"]),
@@ -67,10 +71,12 @@ pub const OF_ACCOUNT: &[Child] = &[
     child("chat_sessions", "account_id", &["id"]),
     child("backgrounds", "uploader_id", &["id"]),
     child("members", "user_id", &["id"]),
+    child("invitations", "created_by", &["id"]),
     child("sessions", "account_id", &["id"]),
     child("contacts", "account_id", &["account_id"]),
     child("contact_channels", "account_id", &["account_id"]),
     child("push_subscriptions", "account_id", &["id"]),
+    child("password_resets", "account_id", &["account_id"]),
     child("channel_health", "account_id", &["channel"]),
     child("stream_presence", "account_id", &["node"]),
     child("idempotency_keys", "account_id", &["key_hash"]),
@@ -176,6 +182,10 @@ fn up_to(key: &[&str], last: &[Value]) -> (String, Vec<Value>) {
         ([time, id], [at, number]) => {
             (format!("{time} <= ? AND ({time} < ? OR {id} <= ?)"), vec![at.clone(), at.clone(), number.clone()])
         }
+        ([one, two, three], [a, b, c]) => (
+            format!("{one} <= ? AND ({one} < ? OR {two} < ? OR ({two} = ? AND {three} <= ?))"),
+            vec![a.clone(), a.clone(), b.clone(), b.clone(), c.clone()],
+        ),
         _ => (format!("{} <= ?", key[0]), vec![last[0].clone()]),
     }
 }
@@ -206,6 +216,13 @@ pub async fn deleted_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestam
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_of_three_is_cut_in_order() {
+        let (condition, values) = up_to(&["kind", "size", "at"], &["home".into(), Value::Int(300), Value::Int(7)]);
+        assert_eq!(condition, "kind <= ? AND (kind < ? OR size < ? OR (size = ? AND at <= ?))");
+        assert_eq!(values, ["home".into(), "home".into(), Value::Int(300), Value::Int(300), Value::Int(7)]);
+    }
 
     #[test]
     fn a_compound_key_is_cut_by_time_and_number() {

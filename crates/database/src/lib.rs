@@ -18,7 +18,7 @@
 //!
 //! * [`connector`]: `Db`, `Tx`, `Row`, `Value`, the [`transact!`] macro, [`DbError`], migrations.
 //! * One module per noun, the same names as in every other crate: [`accounts`], [`authentication`], [`chats`], [`families`], [`images`], [`members`], [`messages`],
-//!   [`notifications`], [`status`], [`tools`]; and [`deletion`], which empties what was deleted in bounded steps.
+//!   [`notifications`], [`status`], [`tools`]; [`rollups`], which sums reports up; and [`deletion`], which empties what was deleted in bounded steps.
 //! * [`import`]: moving an existing installation over.
 //! * [`ambient`]: clock, randomness and row numbers, which come in as arguments everywhere.
 //!
@@ -32,6 +32,7 @@ pub mod alarms;
 pub mod ambient;
 pub mod authentication;
 pub mod backup;
+pub mod board;
 pub mod chats;
 pub mod connector;
 pub mod contacts;
@@ -41,13 +42,17 @@ pub mod families;
 pub mod idempotency;
 pub mod images;
 pub mod import;
+pub mod invitations;
 pub mod journal;
 pub mod leases;
 pub mod listing;
 pub mod members;
 pub mod messages;
 pub mod notifications;
+pub mod overview;
 pub mod presence;
+pub mod resets;
+pub mod rollups;
 pub mod rules;
 pub mod status;
 pub mod tools;

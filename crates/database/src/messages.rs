@@ -145,6 +145,25 @@ pub async fn list_sent(
     list(tx, permit, Mailbox::Sent, range, order, limit).await
 }
 
+/// The newest messages between an account and another, the oldest first. Whether both still are there is the caller's to know.
+///
+/// # Errors
+/// As any statement.
+pub async fn between(tx: &mut Tx, permit: &Permit<AccountId>, other: AccountId, limit: u32) -> Result<Vec<Message>> {
+    let own = *permit.resource();
+    let mut talk = Vec::new();
+    for (from, to) in [(own, other), (other, own)] {
+        // One after the other, so that each is a range of an index.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM messages m WHERE m.from_id = ? AND m.to_id = ? ORDER BY m.created_at DESC, m.id DESC LIMIT {limit}"
+        );
+        talk.extend(tx.fetch(sql, params![from, to], message).await?);
+    }
+    talk.sort_by_key(|message| (message.created_at, message.index));
+    let first = talk.len().saturating_sub(limit as usize);
+    Ok(talk.split_off(first))
+}
+
 /// A message.
 ///
 /// # Errors

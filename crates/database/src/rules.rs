@@ -135,7 +135,16 @@ pub async fn state(tx: &mut Tx, family: FamilyId, rule: Rule) -> Result<Known> {
     Ok(found.unwrap_or_default())
 }
 
-/// Stores what a rule knows, and when it is to look again. Nothing is dirty any more.
+/// Locks what a rule knows of a family until the end of the transaction: reports that mark the rule wait, or are seen.
+///
+/// # Errors
+/// As any statement.
+pub async fn lock(tx: &mut Tx, family: FamilyId, rule: Rule) -> Result<()> {
+    tx.lock_one("SELECT 1 FROM rule_states WHERE family_id = ? AND rule = ?", params![family, rule]).await.map(drop)
+}
+
+/// Stores what a rule knows, and when it is to look again. Nothing is dirty any more: whoever calls [locked](lock) it before
+/// reading anything.
 ///
 /// # Errors
 /// As any statement.
@@ -194,13 +203,14 @@ pub async fn mark(tx: &mut Tx, family: FamilyId, rule: Rule, from: Timestamp, no
     Ok(())
 }
 
-/// Rules that have to look, the longest due first.
+/// Rules that have to look: those that readings came in for before those whose time has come, and of each the longest due first.
 ///
 /// # Errors
 /// As any statement.
 pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<(FamilyId, Rule, Timestamp)>> {
     tx.fetch(
-        "SELECT s.family_id, s.rule, s.due_at FROM rule_states s WHERE s.due_at <= ? ORDER BY s.due_at LIMIT ?",
+        "SELECT s.family_id, s.rule, s.due_at FROM rule_states s WHERE s.due_at <= ?
+         ORDER BY CASE WHEN s.dirty_from IS NULL THEN 1 ELSE 0 END, s.due_at LIMIT ?",
         params![now, limit],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )
@@ -254,25 +264,23 @@ pub async fn heard_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestamp>
     Ok(newest)
 }
 
-/// When the elder last gave a sign of life: did something, said something, had a pulse.
+/// How far back reports are looked through for a pulse, in milliseconds: a robot without a sensor sends many without one.
+const PULSES: i64 = 2 * 24 * 3_600_000;
+
+/// When the elder last gave a sign of life: did something, said something, had a pulse. A report without one is none. `known` is
+/// what was found before.
 ///
 /// # Errors
 /// As any statement.
-pub async fn seen_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestamp>> {
-    let mut newest = None;
-    for table in ["health_status", "active_status"] {
-        let sensed: Option<Timestamp> = tx
-            .fetch_optional(
-                format!(
-                    "SELECT reported_at FROM {table} WHERE family_id = ? ORDER BY reported_at DESC, id DESC LIMIT 1"
-                ),
-                params![family],
-                |row| row.get(0),
-            )
-            .await?;
-        newest = newest.max(sensed);
-    }
+pub async fn seen_at(
+    tx: &mut Tx,
+    family: FamilyId,
+    known: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let mut newest = known;
     for sql in [
+        "SELECT reported_at FROM active_status WHERE family_id = ? ORDER BY reported_at DESC, id DESC LIMIT 1",
         "SELECT t.created_at FROM families f JOIN chat_turns t ON t.account_id = f.main_user
          WHERE f.id = ? ORDER BY t.created_at DESC, t.id DESC LIMIT 1",
         "SELECT m.created_at FROM families f JOIN messages m ON m.from_id = f.main_user
@@ -280,7 +288,15 @@ pub async fn seen_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestamp>>
     ] {
         newest = newest.max(tx.fetch_optional(sql, params![family], |row| row.get(0)).await?);
     }
-    Ok(newest)
+    let pulse = tx
+        .fetch_optional(
+            "SELECT reported_at FROM health_status WHERE family_id = ? AND reported_at > ? AND heart_rate > 0
+             ORDER BY reported_at DESC, id DESC LIMIT 1",
+            params![family, newest.max(Some(now.plus_millis(-PULSES)))],
+            |row| row.get(0),
+        )
+        .await?;
+    Ok(newest.max(pulse))
 }
 
 /// Where signs are found: of a robot that works, or of an elder who lives.
@@ -290,6 +306,8 @@ pub enum Signs {
     Home,
     /// Readings of the elder's health.
     Health,
+    /// Those of them with a pulse.
+    Pulse,
     /// What the elder did.
     Active,
     /// What the elder said to the robot.
@@ -302,22 +320,22 @@ impl Signs {
     /// Where [`heard_at`] looks.
     pub const OF_ROBOT: [Self; 3] = [Self::Home, Self::Health, Self::Active];
     /// Where [`seen_at`] looks.
-    pub const OF_LIFE: [Self; 4] = [Self::Health, Self::Active, Self::Chat, Self::Message];
+    pub const OF_LIFE: [Self; 4] = [Self::Pulse, Self::Active, Self::Chat, Self::Message];
 }
 
 /// The signs of one sort in a range: when each happened, its number, and when it came in.
 pub fn signs(permit: &Permit<FamilyId>, signs: Signs, range: Range) -> Listing {
     let (from, by_elder) = match signs {
         Signs::Home => ("home_status s", false),
-        Signs::Health => ("health_status s", false),
+        Signs::Health | Signs::Pulse => ("health_status s", false),
         Signs::Active => ("active_status s", false),
         Signs::Chat => ("families f JOIN chat_turns s ON s.account_id = f.main_user", true),
         Signs::Message => ("families f JOIN messages s ON s.from_id = f.main_user", true),
     };
-    let (time, received, filter) = if by_elder {
-        ("s.created_at", "s.created_at", "f.id = ?")
-    } else {
-        ("s.reported_at", "s.received_at", "s.family_id = ?")
+    let (time, received, filter) = match (by_elder, signs) {
+        (true, _) => ("s.created_at", "s.created_at", "f.id = ?"),
+        (false, Signs::Pulse) => ("s.reported_at", "s.received_at", "s.family_id = ? AND s.heart_rate > 0"),
+        (false, _) => ("s.reported_at", "s.received_at", "s.family_id = ?"),
     };
     let columns = format!("{time}, s.id, {received}");
     Listing { columns, from: from.to_owned(), filter, values: params![*permit.resource()], time, id: "s.id", range }

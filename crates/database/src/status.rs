@@ -10,7 +10,7 @@ use carebot_model::{FamilyId, RowId, Timestamp};
 
 use crate::connector::Append;
 use crate::listing::{Listing, Range};
-use crate::{Db, Result, Row, Tx, Value, chats, images, params};
+use crate::{Db, Result, Row, Tx, Value, chats, images, params, rollups};
 
 /// A report to be stored.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ fn row_of<K: StatusKind>(family: FamilyId, report: &NewReport<K>) -> Append {
     }
 }
 
-/// Stores a report within a transaction.
+/// Stores a report within a transaction. One that is late has to be noted in it: [`rollups::note_late`].
 ///
 /// # Errors
 /// [`DbError::Duplicate`](crate::DbError::Duplicate) of `source` if the key is there already,
@@ -50,7 +50,8 @@ pub async fn create<K: StatusKind>(tx: &mut Tx, permit: &Permit<FamilyId>, repor
     Ok(report.id)
 }
 
-/// Stores a report through the group commit, the fast way for one that nothing else must be written with.
+/// Stores a report through the group commit, the fast way for one that nothing else must be written with; so not for
+/// one that is late ([`rollups::LATE`]).
 ///
 /// # Errors
 /// As [`create`], and as [`Db::append`].
@@ -217,6 +218,9 @@ pub async fn delete_latest<K: StatusKind>(tx: &mut Tx, permit: &Permit<FamilyId>
             params![family, newest.reported_at, newest.index],
         )
         .await?;
+    if !K::SERIES.is_empty() {
+        rollups::note_changed(tx, family, K::NAME, newest.reported_at).await?;
+    }
     images::forget(tx, Source::Report, &[newest.index]).await?;
     if K::TABLE == Mental::TABLE {
         chats::forget_basis(tx, permit, (newest.reported_at, newest.index)).await?;

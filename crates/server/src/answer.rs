@@ -91,6 +91,22 @@ pub async fn streams(mut pages: Pages<Vec<u8>>, some: &'static str, none: &'stat
     Ok(response)
 }
 
+/// A list that is thinned, of rows that are JSON with commas between them already.
+///
+/// # Errors
+/// None.
+pub fn thinned(rows: &[u8], some: &str) -> Answer {
+    let mut body = Vec::with_capacity(rows.len() + 96);
+    body.extend_from_slice(b"{\"message\":");
+    json::write(&mut body, some);
+    body.extend_from_slice(b",\"result\":[");
+    body.extend_from_slice(rows);
+    body.extend_from_slice(b"]}");
+    let mut response = bytes_response(StatusCode::OK, body);
+    mark(&mut response, Extent::Thinned);
+    Ok(response)
+}
+
 /// Says that a list is not whole.
 pub fn mark(response: &mut Response, extent: Extent) {
     let name = match extent {

@@ -3,6 +3,7 @@
 //! * [`routes`]: one file per noun; each says its operations ([`operation`]) beside the functions that serve them.
 //! * [`context`] and [`extract`]: from a request to values. No handler parses cookies or JSON.
 //! * [`error`] and [`answer`]: from values to a response. Every error becomes a response in one place.
+//! * `dashboard`: pages for people, under `/app/`.
 //! * [`edge`]: around every request: origin, proxy, request id, log and counters.
 //! * [`listen`]: connections, TLS, shutdown.
 //! * [`openapi`]: the document, made from the operations.
@@ -15,6 +16,7 @@
 pub mod answer;
 pub mod app;
 pub mod context;
+mod dashboard;
 pub mod edge;
 pub mod error;
 pub mod extract;
@@ -44,7 +46,7 @@ pub fn build(service: Arc<Service>, settings: ServerSettings) -> Edge {
     let (operations, router) = routes::api();
     let docs = settings.docs;
     let app = App::new(service, settings, &operations);
-    let router = routes::with_documents(router, docs);
+    let router = routes::with_documents(router, docs).merge(dashboard::router(&app));
     let compress = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::new("image/")).and(NotForContentType::SSE);
     let router = router
         .with_state(app.clone())

@@ -180,6 +180,7 @@ impl Service {
             accounts::delete(&mut tx, &permit, now).await
         })?;
         self.rights_changed().await;
+        self.polls.clear();
         self.deleted.notify_one();
         if existed { Ok(()) } else { Err(MISSING) }
     }

@@ -34,3 +34,10 @@ impl<T> Change<T> {
         }
     }
 }
+
+impl<T> From<Option<T>> for Change<T> {
+    /// As a form says it: an empty field unsets.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Unset, Self::Set)
+    }
+}

@@ -154,6 +154,7 @@ impl Service {
             families::delete(&mut tx, &permit, now).await
         })?;
         self.rights_changed().await;
+        self.polls.clear();
         self.deleted.notify_one();
         if existed { Ok(()) } else { Err(MISSING) }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use carebot_database::journal::Journal;
 use carebot_database::rules::{self, Robot};
-use carebot_database::{DbError, Tx, alarms, authentication, families, notifications, status, transact};
+use carebot_database::{DbError, Tx, alarms, authentication, families, notifications, rollups, status, transact};
 use carebot_model::access::{Action, Actor, Permit};
 use carebot_model::alarms::{EventKind, Rule};
 use carebot_model::for_each_status_kind;
@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::alarms::{RuleSet, own_notice};
+use crate::alarms::{LISTENING, RuleSet, own_notice};
 use crate::status::{AHEAD, Arrival, Origin, Taken, image_url};
 use crate::{Error, Result, Service};
 
@@ -116,6 +116,7 @@ impl Reading {
                     key,
                     reported_at: arrival.report.reported_at,
                     marks: std::mem::take(&mut arrival.marks),
+                    late: arrival.late.take(),
                     is_critical: arrival.is_critical,
                     taken: if arrival.is_corrected { Taken::Corrected } else { Taken::Stored },
                     report: Box::new(arrival),
@@ -179,6 +180,8 @@ struct Waiting {
     reported_at: Timestamp,
     /// The rules that have to look: once for all reports of a transaction.
     marks: Vec<Rule>,
+    /// When it was sensed, if that has to be noted: once for all reports of a transaction.
+    late: Option<Timestamp>,
     is_critical: bool,
     /// What has become of it when it is stored.
     taken: Taken,
@@ -400,11 +403,12 @@ impl Service {
     async fn store_together(&self, permit: &Permit<FamilyId>, chunk: &[Waiting]) -> Result<Vec<Taken>, DbError> {
         let (family, now) = (*permit.resource(), self.now());
         let is_critical = chunk.iter().any(|waiting| waiting.is_critical);
-        let (taken, written, has_marks) = transact!(self.db, tx => {
+        let (taken, written, has_marks, is_late) = transact!(self.db, tx => {
             // First, so that everybody takes the locks in one order.
             let mut journal = if is_critical { Some(Journal::open(&mut tx, family, now).await?) } else { None };
             let mut known = known(&mut tx, permit, chunk).await?;
             let (mut taken, mut marks) = (Vec::with_capacity(chunk.len()), BTreeMap::new());
+            let mut late: BTreeMap<&'static str, Vec<Timestamp>> = BTreeMap::new();
             for waiting in chunk {
                 if !known.insert((waiting.kind, waiting.key.clone())) {
                     taken.push(Taken::Known);
@@ -419,6 +423,7 @@ impl Service {
                     }
                     Err(error) => return Err(error),
                 }
+                late.entry(waiting.kind).or_default().extend(waiting.late);
                 for rule in &waiting.marks {
                     let from = marks.entry(*rule).or_insert(waiting.reported_at);
                     *from = waiting.reported_at.min(*from);
@@ -427,13 +432,20 @@ impl Service {
             for (rule, from) in &marks {
                 rules::mark(&mut tx, family, *rule, *from, now).await?;
             }
+            let is_late = late.values().any(|times| !times.is_empty());
+            for (kind, times) in late {
+                rollups::note_late(&mut tx, family, kind, times).await?;
+            }
             let written = match journal {
                 Some(journal) => Some(journal.close(&mut tx).await?),
                 None => None,
             };
-            Ok::<_, DbError>((taken, written, !marks.is_empty()))
+            Ok::<_, DbError>((taken, written, !marks.is_empty(), is_late))
         })?;
         self.stored(written.as_ref(), has_marks);
+        if is_late {
+            self.late_come.notify_one();
+        }
         self.streams.readings(family);
         Ok(taken)
     }
@@ -452,6 +464,22 @@ impl Service {
     /// Notes that a robot reads what it is to ask: from now on falls are asked about first.
     pub(crate) async fn listens(&self, family: FamilyId) -> Result<()> {
         self.note_heard(family, Robot { prompts_at: Some(self.now()), ..Robot::default() }).await
+    }
+
+    /// Notes that a robot follows a stream and so is listening: if it was heard by a request lately. That a stream is taken is no
+    /// sign of life: the connection of a robot that hangs goes on to take it.
+    pub(crate) async fn follows(&self, family: FamilyId) -> Result<()> {
+        let now = self.now();
+        let heard_at = rules::heard_at(&mut self.db.read(), family).await?;
+        if !heard_at.is_some_and(|at| (0..=LISTENING).contains(&now.since(at))) {
+            return Ok(());
+        }
+        let robot = Robot { prompts_at: Some(now), ..Robot::default() };
+        match transact!(self.db, tx => { rules::note_robot(&mut tx, family, &robot).await }) {
+            // The family went away in this moment.
+            Err(DbError::MissingParent) => Ok(()),
+            noted => Ok(noted?),
+        }
     }
 
     /// Notes that a robot lives. This is no reading of its prompts: who reads them is known to listen.

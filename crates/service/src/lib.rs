@@ -11,6 +11,7 @@ pub mod accounts;
 pub mod alarms;
 pub mod assistant;
 pub mod authentication;
+pub mod board;
 pub mod chats;
 pub mod contacts;
 pub mod disasters;
@@ -19,14 +20,19 @@ pub mod families;
 pub mod idempotency;
 pub mod images;
 pub mod ingest;
+pub mod invitations;
 pub mod jobs;
 pub mod members;
 pub mod messages;
 pub mod news;
 pub mod notifications;
+pub mod overview;
 pub mod pages;
 pub mod passwords;
+pub mod polls;
 pub mod reach;
+pub mod resets;
+pub mod series;
 pub mod status;
 pub mod streams;
 pub mod throttle;
@@ -86,6 +92,10 @@ pub struct Settings {
     pub row_limit: u32,
     /// How many of them, the newest, are whole when a range is thinned.
     pub newest_whole: u32,
+    /// How much memory thinned reports may take that are kept for whoever asks again, in bytes.
+    pub poll_cache: usize,
+    /// How long reports are kept.
+    pub retention: series::Retention,
     /// Pictures.
     pub images: images::Settings,
     /// The assistant.
@@ -114,6 +124,8 @@ impl Default for Settings {
             hash_concurrency: 2,
             row_limit: 10_000,
             newest_whole: 1_000,
+            poll_cache: 64 << 20,
+            retention: series::Retention::default(),
             images: images::Settings::default(),
             assistant: assistant::Settings::default(),
             weather: None,
@@ -165,6 +177,12 @@ pub struct Service {
     tests: reach::Tests,
     /// Of which robots' sessions it was told that they are refused.
     refusals: ingest::Refusals,
+    /// Thinned reports of those who ask again and again.
+    polls: polls::Polls,
+    /// Until when this server knows that everything is summed up.
+    rolled: Mutex<Option<Timestamp>>,
+    /// Wakes the job that sums reports up.
+    late_come: Notify,
     /// Live streams of events.
     pub(crate) streams: streams::Hub,
     /// What this server holds its leases as.
@@ -214,6 +232,9 @@ impl Service {
             vapid: tokio::sync::OnceCell::new(),
             tests: reach::Tests::default(),
             refusals: ingest::Refusals::default(),
+            polls: polls::Polls::new(settings.poll_cache),
+            rolled: Mutex::default(),
+            late_come: Notify::new(),
             streams: streams::Hub::new(settings.streams, db.clone(), background.clone()),
             // Half of it, so that it fits a column.
             holder: i64::try_from(chance >> 1).unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use carebot_database::journal::Journal;
 use carebot_database::members::NewMember;
-use carebot_database::{DbError, accounts, families, members, params, transact};
+use carebot_database::{DbError, Tx, accounts, families, members, params, transact};
 use carebot_model::access::{Action, Actor, Permit, Relation};
 use carebot_model::accounts::Role;
 use carebot_model::alarms::EventKind;
@@ -18,6 +18,8 @@ const MISSING: Error = Error::NotFound("Member not found");
 const NO_REQUEST: Error = Error::NotFound("Join request not found");
 const NO_FAMILY: Error = Error::NotFound("Family not found");
 const NOT_SUB: Error = Error::Invalid("User not found or is not a sub user");
+/// Who belongs to the family, or has asked to, does not join it once more.
+pub const TAKEN: Error = Error::Conflict("Member already exists in family");
 /// In no capacity that there is.
 pub const POSITION: &str = "Invalid value provided for position";
 /// No place in an order.
@@ -53,27 +55,58 @@ impl Service {
         let now = self.now();
         let (id, written) = transact!(self.db, tx => {
             let mut journal = Journal::open(&mut tx, family, now).await.map_err(no_family)?;
-            tx.lock_one("SELECT 1 FROM accounts WHERE id = ?", params![*permit.resource()]).await?;
-            match accounts::get(&mut tx, *permit.resource()).await? {
-                Some(account) if account.role == Role::Sub => {}
-                _ => return Err(NOT_SUB),
-            }
-            let of = families::get(&mut tx, family).await?.ok_or(NO_FAMILY)?;
-            let created = members::create(&mut tx, &permit, &new, now, &*self.rng).await;
-            let id = created.map_err(|error| match error {
-                DbError::Duplicate { .. } => Error::Conflict("Member already exists in family"),
-                other => other.into(),
-            })?;
-            let user = *permit.resource();
-            match new.approved_by {
-                Some(_) => tell(&mut journal, "approved", id, user),
-                None => tell_two(&mut journal, "asked", id, user, of.main_user),
-            }
+            let id = self.enter_family(&mut tx, &mut journal, &permit, &new).await?;
             Ok::<_, Error>((id, journal.close(&mut tx).await?))
         })?;
         self.rights_changed().await;
         self.written(&written);
         Ok(id)
+    }
+
+    /// Makes a guardian a member of a family, or notes that he asks to be one, and tells whom it concerns.
+    pub(crate) async fn enter_family(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        permit: &Permit<AccountId>,
+        new: &NewMember,
+    ) -> Result<MemberId> {
+        let user = *permit.resource();
+        tx.lock_one("SELECT 1 FROM accounts WHERE id = ?", params![user]).await?;
+        match accounts::get(tx, user).await? {
+            Some(account) if account.role == Role::Sub => {}
+            _ => return Err(NOT_SUB),
+        }
+        let of = families::get(tx, new.family).await?.ok_or(NO_FAMILY)?;
+        let created = members::create(tx, permit, new, journal.now(), &*self.rng).await;
+        let id = created.map_err(|error| match error {
+            DbError::Duplicate { .. } => TAKEN,
+            other => other.into(),
+        })?;
+        match new.approved_by {
+            Some(_) => tell(journal, "approved", id, user),
+            None => tell_two(journal, "asked", id, user, of.main_user),
+        }
+        Ok(id)
+    }
+
+    /// The approved members of a family in its order, each with what to call him.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators.
+    pub async fn list_places(&self, actor: &Actor, family: &str) -> Result<Vec<(Place, String)>> {
+        let permit = self.family(actor, family, Action::MemberListOfFamily).await?;
+        let mut tx = self.db.read();
+        let names = members::named(&mut tx, *permit.resource()).await?;
+        let name = |user| names.iter().find(|(other, _)| *other == user).map(|(_, name)| name.clone());
+        let places = members::placed(&mut tx, *permit.resource()).await?;
+        Ok(places
+            .into_iter()
+            .map(|place| {
+                let name = name(place.user_id).unwrap_or_default();
+                (place, name)
+            })
+            .collect())
     }
 
     /// Approved memberships: of a family, of an account, of both, or (for operators) of everybody.
@@ -290,7 +323,7 @@ fn member_permit(
 }
 
 /// The family went away meanwhile.
-fn no_family(error: DbError) -> Error {
+pub(crate) fn no_family(error: DbError) -> Error {
     match error {
         DbError::MissingParent => NO_FAMILY,
         other => other.into(),
@@ -298,7 +331,7 @@ fn no_family(error: DbError) -> Error {
 }
 
 /// Tells the family that its members have changed.
-fn tell(journal: &mut Journal, what: &str, member: MemberId, user: AccountId) {
+pub(crate) fn tell(journal: &mut Journal, what: &str, member: MemberId, user: AccountId) {
     journal.event(EventKind::Membership, &json!({"what": what, "member_id": member, "user_id": user}));
 }
 

@@ -236,6 +236,31 @@ impl Service {
             .collect())
     }
 
+    /// The newest of the caller's own messages with somebody, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without a session, [`Error::NotFound`] if there is no such account.
+    pub async fn talk(&self, actor: &Actor, with: &str, limit: u32) -> Result<Vec<Message>> {
+        general(actor, Action::MessageRead)?;
+        let own = actor.account().ok_or(Error::Forbidden)?;
+        let permit = Permit::ask(actor.relations(), Action::MessageRead, own)?;
+        let with = AccountId::parse(with).ok_or(NOBODY)?;
+        let mut tx = self.db.read();
+        accounts::get(&mut tx, with).await?.ok_or(NOBODY)?;
+        Ok(messages::between(&mut tx, &permit, with, limit).await?)
+    }
+
+    /// Takes back a message of one's own: it is gone for both.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] before [`Error::Forbidden`].
+    pub async fn withdraw_message(&self, actor: &Actor, id: RowId) -> Result<()> {
+        let message = messages::get(&mut self.db.read(), id).await?.ok_or(MISSING)?;
+        let permit = Permit::ask(actor.relations_to_account(message.from_id), Action::MessageWithdraw, id)?;
+        let existed = transact!(self.db, tx => { messages::delete(&mut tx, &permit).await })?;
+        if existed { Ok(()) } else { Err(MISSING) }
+    }
+
     /// Deletes a message.
     ///
     /// # Errors

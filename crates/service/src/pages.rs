@@ -41,8 +41,48 @@ pub type Step<S> = Arc<dyn Fn(&mut S, &Row<'_>) -> carebot_database::Result<()> 
 enum Plan {
     /// Page by page beyond a key, newer than a floor, so many rows at most.
     Rows { after: Option<Key>, floor: Option<Key>, left: u32 },
-    /// One row at each probe, `done` of `probes` so far (from the oldest, or from the newest if descending).
-    Probes { from: Timestamp, step: i64, probes: u32, done: u32 },
+    /// One row of each cell of a grid, `done` of them so far (from the oldest, or from the newest if descending).
+    Thinned { oldest: Timestamp, grid: Grid, done: u32 },
+}
+
+/// Where rows are thinned: one row of each cell of a grid of equal steps of time. The cells begin at multiples of the step, and steps
+/// have few lengths, so that another range, or the same when newer rows have come, keeps the same rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    /// Milliseconds.
+    pub step: i64,
+    /// The number of the first cell, that of the oldest row.
+    pub first: i64,
+    /// How many cells there are.
+    pub cells: u32,
+}
+
+impl Grid {
+    /// The finest one that has at most so many cells between two times.
+    pub fn between(oldest: Timestamp, newest: Timestamp, most: u32) -> Self {
+        let most = i64::from(most.max(1));
+        let mut step = Self::length((newest.since(oldest) / most).max(1));
+        loop {
+            let (first, last) = (oldest.millis().div_euclid(step), newest.millis().div_euclid(step));
+            let cells = (last - first + 1).max(1);
+            // Two times around zero never get into one cell.
+            if cells <= most || step > Timestamp::MAX.millis() {
+                return Self { step, first, cells: u32::try_from(cells.min(most)).unwrap_or(1) };
+            }
+            step = Self::length(step + 1);
+        }
+    }
+
+    /// The least length of a step that is not shorter: of its binary digits only the first five are not 0.
+    fn length(at_least: i64) -> i64 {
+        let unit = 1_i64 << 59_u32.saturating_sub(at_least.leading_zeros());
+        (at_least + unit - 1) / unit * unit
+    }
+
+    /// Where a cell begins.
+    pub fn start(self, cell: i64) -> Timestamp {
+        Timestamp::from_millis(self.step.saturating_mul(cell))
+    }
 }
 
 /// A list that is read page by page.
@@ -109,11 +149,9 @@ impl<S: Send + 'static> Pages<S> {
                 pages.plans.push(Plan::Rows { after: None, floor: Some(boundary), left: newest });
                 let rest = bounds.row_limit.saturating_sub(newest);
                 if rest > 0 {
-                    // No probe begins behind the boundary, the newest row that is not whole: what lies there is.
-                    let span = boundary.time.since(oldest);
-                    let step = span / i64::from(rest) + 1;
-                    let probes = u32::try_from(span / step + 1).unwrap_or(rest).min(rest);
-                    pages.plans.push(Plan::Probes { from: oldest, step, probes, done: 0 });
+                    // No cell begins behind the boundary, the newest row that is not whole: what lies there is.
+                    let grid = Grid::between(oldest, boundary.time, rest);
+                    pages.plans.push(Plan::Thinned { oldest, grid, done: 0 });
                 }
                 // The next to be read is the last.
                 if order == Order::Descending {
@@ -159,19 +197,46 @@ impl<S: Send + 'static> Pages<S> {
                 }
                 Ok(Some(page.state))
             }
-            Plan::Probes { from, step, probes, done } => {
-                let now = (probes - done).min(Listing::PROBES);
-                let first = match self.order {
+            Plan::Thinned { oldest, grid, done } => {
+                let now = (grid.cells - done).min(Listing::PROBES);
+                let skipped = match self.order {
                     Order::Ascending => done,
-                    Order::Descending => probes - done - now,
+                    Order::Descending => grid.cells - done - now,
                 };
-                let times = self.listing.probe(&mut tx, from.plus_millis(step * i64::from(first)), step, now).await?;
+                // What lies in the first cell before the oldest row is not of the range.
+                let (mut times, known) = if skipped == 0 { (vec![oldest], 1) } else { (Vec::new(), 0) };
+                if now > known {
+                    let from = grid.start(grid.first + i64::from(skipped + known));
+                    times.extend(self.listing.probe(&mut tx, from, grid.step, now - known).await?);
+                }
                 let page = self.listing.at_times(&mut tx, &times, self.order, start, count).await?;
-                if done + now < probes {
-                    self.plans.push(Plan::Probes { from, step, probes, done: done + now });
+                if done + now < grid.cells {
+                    self.plans.push(Plan::Thinned { oldest, grid, done: done + now });
                 }
                 Ok(Some(page))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_grid_is_as_fine_as_may_be(oldest in 0_i64..2_000_000_000_000, span in 0_i64..100_000_000_000, most in 1_u32..20_000) {
+            let (oldest, newest) = (Timestamp::from_millis(oldest), Timestamp::from_millis(oldest + span));
+            let grid = Grid::between(oldest, newest, most);
+            prop_assert!(grid.cells <= most);
+            prop_assert!(grid.start(grid.first) <= oldest);
+            prop_assert!(newest < grid.start(grid.first + i64::from(grid.cells)));
+            prop_assert!(grid.step.trailing_zeros() >= 59_u32.saturating_sub(grid.step.leading_zeros()));
+            // A sixteenth at most is given away, and where the cells begin.
+            let span = span / i64::from(most);
+            prop_assert!(most < 1_000 || grid.step <= span + span / 14 + 2, "{grid:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use carebot_database::contacts::{self, Contact, Health};
-use carebot_database::{members, presence, rules, transact};
+use carebot_database::{DbError, Tx, members, presence, rules, transact};
 use carebot_external::channels::{Notice, Undelivered};
 use carebot_model::access::{Action, Actor};
 use carebot_model::alarms::Channel;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::alarms::Address;
-use crate::alarms::deliver::cut;
+use crate::alarms::deliver::{addresses, cut, for_address};
 use crate::contacts::channel;
 use crate::{Error, Result, Service};
 
@@ -29,7 +29,7 @@ pub const TOO_SOON: &str = "A test was sent just now, try again in ten seconds";
 /// How long after a test there is another, in milliseconds.
 const PAUSE: i64 = 10_000;
 /// After how many failures in a row a channel does not count any more.
-const FAILING: i32 = 3;
+pub(crate) const FAILING: i32 = 3;
 
 /// When each account last tried a channel.
 #[derive(Debug, Default)]
@@ -94,6 +94,12 @@ pub struct ChannelView {
     pub failures: i32,
     /// Why.
     pub last_error: Option<String>,
+}
+
+impl ChannelView {
+    const fn works(&self) -> bool {
+        self.configured && self.failures < FAILING
+    }
 }
 
 /// Whether a member of a family can be reached.
@@ -195,7 +201,7 @@ impl Service {
                 "This server has no such channel.",
             )));
         };
-        let addresses = self.addresses(channel, &contact).await?;
+        let addresses = addresses(&mut self.db.read(), channel, &contact).await?;
         if addresses.is_empty() {
             return Ok(untried(Words::new(
                 "이 방법으로 받을 주소가 등록되어 있지 않습니다.",
@@ -203,7 +209,9 @@ impl Service {
             )));
         }
         let notice = self.test_notice(contact.account, contact.language, now);
-        let tries = addresses.iter().map(|address| carrier.carry(address, &notice, contact.language));
+        let notices: Vec<Notice> = addresses.iter().map(|address| for_address(&notice, address, &contact)).collect();
+        let tries =
+            addresses.iter().zip(&notices).map(|(address, notice)| carrier.carry(address, notice, contact.language));
         let (mut is_delivered, mut error) = (false, None);
         for (address, outcome) in addresses.iter().zip(join_all(tries).await) {
             match outcome {
@@ -268,20 +276,46 @@ impl Service {
         Ok(Channels { members: reached, robot: self.robot_view(family).await?, warning })
     }
 
-    async fn reach(&self, place: Place, contact: Contact, now: Timestamp) -> Result<Reach> {
-        let health = contacts::health(&mut self.db.read(), contact.account).await?;
+    /// Whether any of some can be told: a page is open, or a channel works.
+    pub(crate) async fn reaches_any(
+        &self,
+        tx: &mut Tx,
+        people: &[(AccountId, Position)],
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        for (account, _) in people {
+            if presence::is_watching(tx, *account, now).await? {
+                return Ok(true);
+            }
+            if let Some(contact) = contacts::get(tx, *account).await?
+                && self.channels_of(tx, &contact).await?.iter().any(ChannelView::works)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How somebody's channels serve.
+    async fn channels_of(&self, tx: &mut Tx, contact: &Contact) -> Result<Vec<ChannelView>, DbError> {
+        let health = contacts::health(tx, contact.account).await?;
         let mut channels = Vec::new();
         for channel in &contact.channels {
             let has_channel = self.settings.alarms.carrier.as_ref().is_some_and(|carrier| carrier.has(*channel));
-            let configured = has_channel && !self.addresses(*channel, &contact).await?.is_empty();
+            let configured = has_channel && !addresses(tx, *channel, contact).await?.is_empty();
             let known = health.iter().find(|health| health.channel == *channel).cloned();
             let unknown =
                 Health { channel: *channel, succeeded_at: None, failed_at: None, failures: 0, last_error: None };
             let Health { channel, succeeded_at, failed_at, failures, last_error } = known.unwrap_or(unknown);
             channels.push(ChannelView { channel, configured, succeeded_at, failed_at, failures, last_error });
         }
-        let watching = presence::is_watching(&mut self.db.read(), contact.account, now).await?;
-        let works = |channel: &ChannelView| channel.configured && channel.failures < FAILING;
+        Ok(channels)
+    }
+
+    async fn reach(&self, place: Place, contact: Contact, now: Timestamp) -> Result<Reach> {
+        let mut reader = self.db.read();
+        let channels = self.channels_of(&mut reader, &contact).await?;
+        let watching = presence::is_watching(&mut reader, contact.account, now).await?;
         Ok(Reach {
             member_id: place.id,
             user_id: place.user_id,
@@ -289,7 +323,7 @@ impl Service {
             order: place.order,
             language: contact.language,
             has_quiet_hours: contact.quiet.is_some(),
-            reachable: watching || channels.iter().any(works),
+            reachable: watching || channels.iter().any(ChannelView::works),
             channels,
             watching,
         })

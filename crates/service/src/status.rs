@@ -6,7 +6,7 @@ use carebot_database::images::Viewer;
 use carebot_database::journal::{Journal, Written};
 use carebot_database::listing::Range;
 use carebot_database::status::{self, NewReport};
-use carebot_database::{DbError, Tx, idempotency, rules, transact};
+use carebot_database::{DbError, Tx, idempotency, rollups, rules, transact};
 use carebot_model::access::{Action, Actor, Permit};
 use carebot_model::alarms::{Cause, EventKind, Rule, Severity};
 use carebot_model::images::Source;
@@ -19,6 +19,7 @@ use crate::alarms::judge::{self, FRESH};
 use crate::alarms::{Danger, RuleSet};
 use crate::assistant::Of;
 use crate::pages::{Bounds, Extent, Pages, Step};
+use crate::polls::Asked;
 use crate::{Error, Result, Service};
 
 /// When too little was said to judge how somebody speaks and thinks.
@@ -85,6 +86,8 @@ pub(crate) struct Arrival<K> {
     image_url: Option<String>,
     /// The rules that have to look.
     pub marks: Vec<Rule>,
+    /// When it was sensed, if its hour may be summed up already.
+    pub late: Option<Timestamp>,
     /// Whether the robot says that it is dangerous.
     pub is_critical: bool,
     pub is_corrected: bool,
@@ -93,7 +96,7 @@ pub(crate) struct Arrival<K> {
 impl<K> Arrival<K> {
     /// Whether nothing else has to be stored with it.
     fn is_plain(&self) -> bool {
-        self.picture.is_none() && self.marks.is_empty() && !self.is_critical
+        self.picture.is_none() && self.marks.is_empty() && self.late.is_none() && !self.is_critical
     }
 }
 
@@ -159,6 +162,7 @@ impl Service {
             picture,
             image_url: image_url(&fields),
             marks,
+            late: (!K::SERIES.is_empty() && now.since(reported_at) > rollups::LATE).then_some(reported_at),
             is_critical: judge::is_critical(&fields),
             is_corrected,
             report: NewReport { id: self.next_id(now)?, reported_at, received_at: now, source_key: origin.key, fields },
@@ -181,6 +185,9 @@ impl Service {
             }
         })?;
         self.stored(written.as_ref(), !arrival.marks.is_empty());
+        if arrival.late.is_some() {
+            self.late_come.notify_one();
+        }
         Ok(())
     }
 
@@ -197,6 +204,9 @@ impl Service {
         self.refer(tx, arrival.picture, (Source::Report, report.id), &[Viewer::Family(family)]).await?;
         for rule in &arrival.marks {
             rules::mark(tx, family, *rule, report.reported_at, report.received_at).await?;
+        }
+        if arrival.late.is_some() {
+            rollups::note_late(tx, family, K::NAME, arrival.late).await?;
         }
         if let Some(journal) = journal.filter(|_| arrival.is_critical) {
             let body =
@@ -220,6 +230,44 @@ impl Service {
         if has_marks {
             self.alarms.rules.notify_one();
         }
+    }
+
+    /// As [`Service::list_reports`] of a kind whose ranges are thinned, from what is kept where that gives the same answer: the rows as
+    /// `write` writes them, with commas between them, or nothing. What asks for a long range again and again costs little so. `write` has to be the same each time: what it
+    /// wrote is kept.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators.
+    pub async fn poll_reports<K: StatusKind>(
+        &self,
+        actor: &Actor,
+        family: &str,
+        (start, end, order): (Timestamp, Option<Timestamp>, Order),
+        write: fn(&mut Vec<u8>, &Report<K>),
+    ) -> Result<Option<Vec<u8>>> {
+        let permit = self.family(actor, family, Action::StatusRead).await?;
+        if !K::THINNED {
+            return Ok(None);
+        }
+        let now = self.now();
+        let asked = Asked {
+            family: *permit.resource(),
+            kind: K::NAME,
+            range: Range::seconds(start, end.unwrap_or(now)),
+            order,
+            bounds: Bounds { row_limit: self.settings.row_limit, newest_whole: Some(self.settings.newest_whole) },
+            listing: &|range| status::listing::<K>(&permit, range),
+            write: Arc::new(move |page, row| {
+                write(page, &status::report::<K>(row)?);
+                Ok(())
+            }),
+        };
+        self.polls.answer(&self.db, now, &asked).await
+    }
+
+    /// How many bytes are kept for [`Service::poll_reports`].
+    pub fn kept_for_polls(&self) -> usize {
+        self.polls.bytes()
     }
 
     /// Reports of a closed range, page by page; `step` puts each into a page. For kinds whose ranges are compared with
@@ -289,6 +337,7 @@ impl Service {
     pub async fn delete_latest_report<K: StatusKind>(&self, actor: &Actor, family: &str) -> Result<()> {
         let permit = self.family(actor, family, Action::StatusDelete).await?;
         let existed = transact!(self.db, tx => { status::delete_latest::<K>(&mut tx, &permit).await })?;
+        self.late_come.notify_one();
         if existed { Ok(()) } else { Err(Error::NotFound(K::TEXTS.none)) }
     }
 

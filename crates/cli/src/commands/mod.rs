@@ -13,5 +13,6 @@ pub mod migrate;
 pub mod openapi;
 pub mod replay;
 pub mod restore;
+pub mod retention;
 pub mod serve;
 pub mod simulate;

@@ -43,6 +43,7 @@ mod print;
 mod problem;
 mod reader;
 mod reference;
+mod retention;
 mod secret;
 mod server;
 mod sessions;
@@ -74,6 +75,7 @@ pub use metrics::Metrics;
 pub use news::News;
 pub use problem::{ConfigError, Problem, Source};
 pub use reference::reference_markdown;
+pub use retention::Retention;
 pub use server::Server;
 pub use sessions::{SameSite, Sessions};
 pub use status::Status;
@@ -148,6 +150,8 @@ sections! {
     cors: Cors,
     /// Bounds of long reports.
     status: Status,
+    /// How long reports are kept.
+    retention: Retention,
     /// Pictures that people upload.
     images: Images,
     /// Who talks with the elder.
@@ -268,6 +272,13 @@ impl Config {
                 &["status.newest_whole", "status.row_limit"],
                 "the newest rows that come whole can not be more than the row limit",
             );
+        }
+        for (key, days) in
+            [("retention.home_days", self.retention.home_days), ("retention.health_days", self.retention.health_days)]
+        {
+            if (1..Retention::LEAST).contains(&days) {
+                together(&[key], "rules are tried out over the last 30 days; use 35 or more, or 0 for ever");
+            }
         }
         if self.metrics.listen.address() == Some(self.server.listen) && self.server.listen.port() != 0 {
             together(

@@ -7,7 +7,7 @@ use crate::support::Place;
 #[test]
 fn every_command_has_help_with_an_example() {
     let place = Place::new();
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 31] = [
         &["demo"],
         &["serve"],
         &["migrate"],
@@ -33,6 +33,9 @@ fn every_command_has_help_with_an_example() {
         &["import"],
         &["backup"],
         &["restore"],
+        &["retention"],
+        &["retention", "status"],
+        &["retention", "confirm"],
         &["export"],
         &["openapi"],
         &[],

@@ -232,3 +232,27 @@ fn a_million_reports_need_little_memory() {
         assert!(most < 256 * 1_024, "{most} KiB");
     }
 }
+
+#[test]
+fn nothing_is_deleted_by_age_until_an_operator_agrees_and_a_backup_remembers_that() {
+    let (_, url) = existing();
+    let place = Place::new();
+    let target = "sqlite:carebot.db";
+    let retention = |command: &str, database: &str| {
+        place.run(&["retention", command, "--database", database, "--set", "retention.home_days=36500"]).succeeded()
+    };
+    let import =
+        || place.run(&["import", &url, "--report", "report.jsonl", "--database", target, "--create"]).succeeded();
+    assert!(import().contains("carebot retention status"));
+    let status = retention("status", target);
+    assert!(status.contains("nothing is deleted until you agree") && status.contains("36500 days"), "{status}");
+    place.run(&["backup", "held.zip", "--database", target]).succeeded();
+    assert!(retention("confirm", target).contains("agreed"));
+    assert!(retention("confirm", target).contains("nothing was to be agreed to"));
+    assert!(!retention("status", target).contains("until you agree"));
+    // What is restored is as it was, and another import asks again.
+    place.run(&["restore", "held.zip", "--database", "sqlite:restored.db", "--same-pictures"]).succeeded();
+    assert!(retention("status", "sqlite:restored.db").contains("until you agree"));
+    import();
+    assert!(retention("status", target).contains("until you agree"));
+}

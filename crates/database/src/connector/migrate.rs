@@ -37,6 +37,10 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 4, name: "outside", text: include_str!("../../migrations/0004_outside.sql") },
     Migration { version: 5, name: "import", text: include_str!("../../migrations/0005_import.sql") },
     Migration { version: 6, name: "alarms", text: include_str!("../../migrations/0006_alarms.sql") },
+    Migration { version: 7, name: "rollups", text: include_str!("../../migrations/0007_rollups.sql") },
+    Migration { version: 8, name: "alarm_rounds", text: include_str!("../../migrations/0008_alarm_rounds.sql") },
+    Migration { version: 9, name: "invitations", text: include_str!("../../migrations/0009_invitations.sql") },
+    Migration { version: 10, name: "password_resets", text: include_str!("../../migrations/0010_password_resets.sql") },
 ];
 
 /// What has been done to a database.

@@ -32,7 +32,7 @@ use carebot_model::{AccountId, FamilyId, MemberId, RowId, Timestamp};
 use self::cells::Raw;
 use crate::ambient::{Clock, Rng, RowIds};
 use crate::connector::error::Retryable;
-use crate::{Db, DbError};
+use crate::{Db, DbError, rollups, transact};
 
 pub use report::{Finding, HARMLESS_LINES, Report, Rule};
 pub use source::{Source, is_existing_installation};
@@ -169,6 +169,9 @@ pub async fn run<'a>(
 ) -> Result<Outcome> {
     let mut import = Import::new(source, target, settings, report, watch);
     import.same_source().await?;
+    if let Some(db) = target.filter(|_| !settings.dry_run) {
+        transact!(db, tx => { rollups::hold(&mut tx, "an existing installation was moved over").await })?;
+    }
     let flow = import.everything().await;
     import.finish(flow).await
 }

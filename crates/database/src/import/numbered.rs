@@ -1,8 +1,10 @@
 //! Takes over tables whose rows are numbered: page by page behind the last number that was read, each page and how far it
 //! got in one transaction. Interrupted wherever, another run goes on there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+
+use carebot_model::{FamilyId, Timestamp};
 
 use super::cells::{Note, Notes};
 use super::progress::{self, Progress};
@@ -11,7 +13,7 @@ use super::source::Record;
 use super::tables::{Kind, Row, TABLES, Table, key_of};
 use super::{Import, ImportError, Result};
 use crate::connector::error::DbError;
-use crate::{Tx, Value, params, transact};
+use crate::{Tx, Value, params, rollups, transact};
 
 /// How far before the last number another run looks for rows that were not there: rows may be committed in another order than
 /// they were numbered.
@@ -147,6 +149,7 @@ impl Import<'_> {
                 let before = at.written;
                 let done = transact!(db, tx => {
                     let done = insert(&mut tx, table, &columns, &rows).await?;
+                    sum_up_again(&mut tx, table, &rows).await?;
                     let progress = Progress { written: before + done.written + done.already, ..at.clone() };
                     progress::put(&mut tx, table.from, &progress, now).await?;
                     // Before the commit: what is told twice is written once, what is not told is lost.
@@ -175,6 +178,29 @@ impl Import<'_> {
         }
         Ok(())
     }
+}
+
+/// Reports that were taken over are summed up, whenever they are from.
+async fn sum_up_again(tx: &mut Tx, table: &Table, rows: &[Row]) -> Result<(), DbError> {
+    let Some(kind) = rollups::Kind::all().into_iter().find(|kind| kind.table == table.to) else { return Ok(()) };
+    let place = |name: &str| table.columns_here().split(", ").position(|column| column == name);
+    let (Some(family), Some(time)) = (place("family_id"), place("reported_at")) else { return Ok(()) };
+    let mut oldest: BTreeMap<FamilyId, Timestamp> = BTreeMap::new();
+    for row in rows {
+        let (Some(Value::Text(family)), Some(Value::Int(at))) = (row.values.get(family), row.values.get(time)) else {
+            continue;
+        };
+        let (Some(family), at) = (FamilyId::parse(family), Timestamp::from_millis(*at)) else { continue };
+        oldest.entry(family).and_modify(|oldest| *oldest = at.min(*oldest)).or_insert(at);
+    }
+    for (family, from) in oldest {
+        match rollups::rewind(tx, family, kind.name, from).await {
+            // It was deleted here a moment ago.
+            Ok(()) | Err(DbError::MissingParent) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Inserts rows many at a time; if one of them cannot be, those with it one by one.

@@ -73,6 +73,8 @@ wire_enum!(
         JoinRequestApprove = "join_request.approve",
         /// Refuse or withdraw a request to join.
         JoinRequestDelete = "join_request.delete",
+        /// Invite somebody into a family, see the family's invitations and take them back.
+        InvitationCreate = "invitation.create",
         /// Report a reading.
         StatusReport = "status.report",
         /// Read reports.
@@ -99,6 +101,8 @@ wire_enum!(
         MessageRead = "message.read",
         /// Mark a received message as read.
         MessageMarkRead = "message.mark_read",
+        /// Take back a message of one's own.
+        MessageWithdraw = "message.withdraw",
         /// Delete a message.
         MessageDelete = "message.delete",
         /// Make a notification.

@@ -62,7 +62,7 @@ pub const fn allows_one(relation: Relation, action: Action) -> bool {
         | Action::ImageDelete => matches!(relation, System | Own),
 
         // Only the person himself: an operator does not read letters for others, nor what somebody told the robot.
-        Action::MessageMarkRead | Action::ChatRead => matches!(relation, Own),
+        Action::MessageMarkRead | Action::MessageWithdraw | Action::ChatRead => matches!(relation, Own),
 
         // The elder, with his own account.
         Action::Chat => matches!(relation, System | Main),
@@ -79,6 +79,7 @@ pub const fn allows_one(relation: Relation, action: Action) -> bool {
         | Action::MemberListOfFamily
         | Action::MemberRead
         | Action::MemberUpdate
+        | Action::InvitationCreate
         | Action::StatusRead
         | Action::MentalCreate
         | Action::ConversationRead

@@ -199,6 +199,8 @@ pub struct Alarm {
     pub sensed_at: Timestamp,
     /// When it was sensed last.
     pub last_sensed_at: Timestamp,
+    /// When the first of those was sensed that count as the [same](SAME). Repetitions do not move it.
+    pub run_at: Timestamp,
     /// When it was raised.
     pub raised_at: Timestamp,
     /// How long before it was raised the last reading that it needed was made, in milliseconds.
@@ -237,6 +239,10 @@ pub struct Alarm {
     pub answer: Option<Answer>,
     /// Counts on whenever its ladder is climbed from the start again.
     pub episode: i32,
+    /// The episode with which the last new danger began; those after it only repeat it.
+    pub danger_episode: i32,
+    /// How many rounds of its ladder nobody confirmed since anything new was told.
+    pub rounds: i32,
     /// From when on its ladder is climbed.
     pub climb_from: Timestamp,
     /// The step of the ladder that comes next.

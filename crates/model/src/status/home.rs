@@ -3,7 +3,7 @@
 crate::status_kind! {
     /// What the robot measures of the air in the home.
     Home: name "home", title "home status", Title "Home status", table "home_status",
-    reported true, thinned true, range ReportedAt {
+    reported true, thinned true, range ReportedAt, series [temperature, humidity, dust_level, ethanol] {
         /// Room temperature in degrees Celsius.
         temperature: f64 = real,
         /// Relative humidity in percent.

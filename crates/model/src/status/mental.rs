@@ -3,7 +3,7 @@
 crate::status_kind! {
     /// The mood of a day, computed from the conversation.
     Mental: name "mental", title "mental status", Title "Mental status", table "mental_status",
-    reported false, thinned false, range ReportedAt {
+    reported false, thinned false, range ReportedAt, series [score] {
         /// 0 (worst) to 100.
         score: i32 = int,
         /// Whether the score is 30 or less.

@@ -5,7 +5,7 @@ use crate::{Date, Timestamp};
 crate::status_kind! {
     /// The mood over a period, computed from the daily scores.
     MentalReport: name "mental-reports", title "mental reports", Title "Mental reports", table "mental_reports",
-    reported false, thinned false, range Period {
+    reported false, thinned false, range Period, series [] {
         /// Where the period starts.
         start_time: Timestamp = time,
         /// Where the period ends.

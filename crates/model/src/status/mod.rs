@@ -6,13 +6,14 @@
 //!    carebot_model::status_kind! {
 //!        /// What the pill box reports.
 //!        Pills: name "pills", title "pills status", Title "Pills status", table "pills_status",
-//!        reported true, thinned false, range ReportedAt {
+//!        reported true, thinned false, range ReportedAt, series [taken] {
 //!            /// How many were taken.
 //!            taken: i32 = int,
 //!        }
 //!    }
 //!    ```
 //! 2. Add a line to [`for_each_status_kind!`](crate::for_each_status_kind): routes, functions, tests and the document follow from it.
+//!    Its numbers that are named in `series` can be read as a series of buckets.
 //! 3. Add a migration that makes its table, beside the others in the database crate.
 
 mod active;
@@ -20,6 +21,7 @@ mod health;
 mod home;
 mod mental;
 mod mental_reports;
+pub mod series;
 
 pub use active::Active;
 pub use health::Health;
@@ -124,6 +126,8 @@ pub trait StatusKind: Clone + Send + Sync + Serialize + JsonSchema + std::fmt::D
     const THINNED: bool;
     /// What a range is compared with.
     const RANGE: RangeOn;
+    /// Those of its columns, all of numbers, that are summed up in series; empty if there is no series of it.
+    const SERIES: &'static [&'static str];
     /// The contract's sentences.
     const TEXTS: Texts;
 
@@ -142,7 +146,7 @@ macro_rules! status_kind {
     (
         $(#[$doc:meta])*
         $kind:ident: name $name:literal, title $title:literal, Title $capital:literal, table $table:literal,
-        reported $reported:literal, thinned $thinned:literal, range $range:ident {
+        reported $reported:literal, thinned $thinned:literal, range $range:ident, series [$($number:ident),*] {
             $($(#[$fdoc:meta])* $field:ident: $type:ty = $read:ident),+ $(,)?
         }
     ) => {
@@ -157,6 +161,7 @@ macro_rules! status_kind {
             const REPORTED: bool = $reported;
             const THINNED: bool = $thinned;
             const RANGE: $crate::status::RangeOn = $crate::status::RangeOn::$range;
+            const SERIES: &'static [&'static str] = &[$(stringify!($number)),*];
             const TEXTS: $crate::status::Texts = $crate::status::Texts {
                 created: concat!($capital, " created successfully"),
                 retrieved: concat!($capital, " retrieved successfully"),

@@ -43,6 +43,10 @@ impl Default for Peer {
     }
 }
 
+/// Marks the answer of a page for people: it says itself what is wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Page;
+
 /// The router and all that is around it.
 #[derive(Clone, Debug)]
 pub struct Edge {
@@ -172,7 +176,10 @@ impl Edge {
     /// What the router does not know by itself: a path with a slash too much, and the methods that a path has.
     fn routed(&self, mut response: Response, uri: &Uri, way: &Way) -> Response {
         match response.status() {
-            StatusCode::NOT_FOUND if response.extensions().get::<Answered>().is_none() => {
+            StatusCode::NOT_FOUND
+                if response.extensions().get::<Answered>().is_none()
+                    && response.extensions().get::<Page>().is_none() =>
+            {
                 crate::routes::slash_redirect(uri, way, self.app.settings().public_url.as_deref())
                     .unwrap_or_else(error::not_found)
             }
@@ -227,8 +234,11 @@ fn broken_down(failure: &JoinError) -> Response {
 }
 
 /// A path as it may stand in a log: bounded, so that nobody fills the log with one request, and without the name of a
-/// picture, which is what its owner called it.
+/// picture, which is what its owner called it, and without the token of an invitation.
 fn shown(path: &str) -> &str {
+    if path.starts_with("/app/invitations/") {
+        return "/app/invitations";
+    }
     if ["/access/", "/delete/"].iter().any(|pictures| path.starts_with(pictures)) {
         return path.match_indices('/').nth(2).map_or(path, |(end, _)| &path[..end]);
     }

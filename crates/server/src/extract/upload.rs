@@ -22,12 +22,16 @@ use crate::error::ApiError;
 const SLOWEST: u64 = 16 * 1024;
 /// What a form may have besides its file: names, boundaries, other fields.
 const BESIDES: usize = 64 * 1024;
+/// How many of the other fields are kept.
+const FIELDS: usize = 32;
 
 /// A file that is about to be read.
 pub struct Upload {
     field: multer::Field<'static>,
     /// What the client calls it; may be anything.
     pub file_name: String,
+    /// The fields before it.
+    pub fields: Vec<(String, String)>,
     /// The length of the whole form, if it was announced.
     pub announced: Option<u64>,
     most: usize,
@@ -65,7 +69,7 @@ impl Upload {
         let is_cut = Arc::new(AtomicBool::new(false));
         let pieces = Pieces { body, taken: 0, limit, swallows: !asks_first, is_cut: Arc::clone(&is_cut), paused: true };
         let mut form = multer::Multipart::new(pieces, boundary);
-        let (started, mut before) = (Instant::now(), 0);
+        let (started, mut before, mut fields) = (Instant::now(), 0, Vec::new());
         let cut_or = |other: ApiError| {
             if is_cut.load(Ordering::Relaxed) { BodyError::TooLarge { limit }.into() } else { other }
         };
@@ -78,20 +82,29 @@ impl Upload {
             };
             if let (Some("file"), Some(name)) = (field.name(), field.file_name()) {
                 let file_name = name.to_owned();
-                return Ok(Self { field, file_name, announced, most, time, started, asks_first, is_cut });
+                return Ok(Self { field, file_name, fields, announced, most, time, started, asks_first, is_cut });
             }
-            // Another field; nothing is done with it.
+            // Another field: a page sends what belongs to the file before it.
+            let name = field.name().map(str::to_owned);
+            let mut value = Vec::new();
             loop {
                 let piece = tokio::time::timeout_at(started + time, field.chunk()).await;
                 match piece.map_err(|_| BodyError::TimedOut { limit: time })? {
                     Ok(None) => break,
-                    Ok(Some(piece)) => before += piece.len(),
+                    Ok(Some(piece)) => {
+                        before += piece.len();
+                        value.extend_from_slice(&piece);
+                    }
                     Err(error) => return Err(cut_or(broken(error))),
                 }
                 if before > BESIDES {
                     return Err(BodyError::TooLarge { limit: BESIDES }.into());
                 }
             }
+            // Of a form with very many, the first.
+            fields.extend(
+                name.filter(|_| fields.len() < FIELDS).map(|name| (name, String::from_utf8_lossy(&value).into_owned())),
+            );
         }
     }
 

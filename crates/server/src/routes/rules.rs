@@ -28,7 +28,7 @@ crate::form! {
         rule: String,
         /// Numbers by name, as `{"warn": 32}`; null makes one the default again.
         parameters: ByName,
-        /// Until when the rule raises no alarm, and why: 30 days at most. Null ends it. Some rules can not be muted.
+        /// Until when the rule raises nothing but what is critical, and why: 30 days at most. Null ends it. Some rules can not be muted.
         mute: OrNull<Muting>,
     }
 }

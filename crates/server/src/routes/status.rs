@@ -2,27 +2,34 @@
 
 use axum::extract::State;
 use carebot_model::access::Action;
-use carebot_model::for_each_status_kind;
+use carebot_model::status::series::{Choice, Series};
 use carebot_model::status::{Active, Health, Home, Mental, MentalReport, RangeOn, Report, StatusKind};
+use carebot_model::{Timestamp, for_each_status_kind};
+use carebot_service::series::{BACKWARDS, TOO_MANY};
 use carebot_service::status::{Origin, Taken};
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::answer::{Answer, gives, lists, mark, new_page, says, streams, write_row};
+use crate::answer::{Answer, gives, lists, mark, new_page, says, streams, thinned, write_row};
 use crate::app::App;
-use crate::context::{Body, Caller, IdempotencyKey, Path, Range, SensedAt};
+use crate::context::{Body, Caller, IdempotencyKey, Path, Range, RawQuery, SensedAt};
 use crate::error::Echo;
-use crate::extract::StatusForm;
+use crate::extract::{Query, StatusForm};
 use crate::operation::{Api, delete, get, post};
 use crate::routes::{filled, missing};
 
 const FAMILY: &str = "Family ID is required";
 const QUERY: &str = "Query data is required";
+const BUCKET: &str = "How long a bucket is; a day is a Korean one. `auto`: 5m up to 2 days, 1h up to 60 days, else 1d.";
 static CORRECTED: HeaderName = HeaderName::from_static("carebot-corrected");
 
 /// A path of a kind; made once, kept for the life of the program.
 fn path<K: StatusKind>(pattern: &str) -> &'static str {
     pattern.replace("{kind}", K::NAME).leak()
+}
+
+fn time_schema() -> Value {
+    crate::extract::datetime::timestamp_schema().to_value()
 }
 
 pub fn add(api: &mut Api) {
@@ -58,6 +65,21 @@ fn add_kind<K: StatusKind>(api: &mut Api) {
             .bounded_list(K::THINNED),
         list::<K>,
     );
+    if !K::SERIES.is_empty() {
+        api.add(
+            get(path::<K>("/status/{kind}/{family_id}/series"), Action::StatusRead, "Reports summed up in buckets")
+                .query("start", "From the bucket of this second. UTC, or with an offset.", time_schema())
+                .query("end", "To the bucket of this second; now if absent.", time_schema())
+                .query("bucket", BUCKET, json!({"type": "string", "enum": Choice::ALL, "default": "auto"}))
+                .gives::<Series>(200, K::TEXTS.retrieved)
+                .gives::<Series>(200, K::TEXTS.none)
+                .no_data(QUERY)
+                .invalid(BACKWARDS)
+                .invalid(TOO_MANY)
+                .of_family(),
+            series::<K>,
+        );
+    }
     api.add(
         get(path::<K>("/status/{kind}/latest/{family_id}"), Action::StatusRead, "The newest report")
             .gives::<Report<K>>(200, K::TEXTS.retrieved)
@@ -147,8 +169,27 @@ async fn list<K: StatusKind>(State(app): State<App>, caller: Caller, path: Path,
         mark(&mut response, extent);
         return Ok(response);
     }
+    if K::THINNED {
+        let kept = app.service().poll_reports::<K>(&caller, path.one(), bounds, write_row).await;
+        if let Some(rows) = kept.echo(&range.echo())? {
+            return thinned(&rows, K::TEXTS.retrieved);
+        }
+    }
     let pages = app.service().list_reports::<K, _>(&caller, path.one(), bounds, new_page, write_row).await;
     streams(pages.echo(&range.echo())?, K::TEXTS.retrieved, K::TEXTS.none).await
+}
+
+async fn series<K: StatusKind>(State(app): State<App>, caller: Caller, path: Path, query: RawQuery) -> Answer {
+    let mut query = Query::new(query.0.as_deref());
+    let (start, end) = (query.time("start"), query.time("end"));
+    let choice = query.choice("bucket", Choice::ALL).unwrap_or(Choice::Auto);
+    let text = |name: &str| query.text(name).map(str::to_owned);
+    let echo = json!({"start": text("start"), "end": text("end"), "bucket": choice});
+    query.finish()?;
+    missing("query", &[("start", start.is_some())], QUERY).echo(&echo)?;
+    let range = (start.unwrap_or(Timestamp::MIN), end);
+    let series = app.service().series::<K>(&caller, path.one(), range, choice).await.echo(&echo)?;
+    gives(StatusCode::OK, if series.sums.is_empty() { K::TEXTS.none } else { K::TEXTS.retrieved }, &series)
 }
 
 async fn latest<K: StatusKind>(State(app): State<App>, caller: Caller, path: Path) -> Answer {

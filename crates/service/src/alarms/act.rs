@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::climb::is_climbed;
 use super::{Danger, tell};
 use crate::{Error, Result, Service};
 
@@ -336,14 +337,18 @@ impl Service {
             let nobody_told = alarm.next_step == 0 && alarm.episode == 1 && alarm.ask_until.is_some();
             self.enter(&mut journal, &alarm, EntryKind::Answered, &json!({"answer": answer, "said": said, "by": actor.account()}));
             if alarm.cleared_at.is_none() {
-                alarm.answer = Some(answer);
+                let before = alarm.answer.replace(answer);
                 if answer == Answer::Fine && nobody_told {
                     self.end_alarm(&mut tx, &mut journal, &mut alarm, (ClearReason::Elder, actor.account(), now)).await?;
                 } else {
-                    if nobody_told {
+                    let notify = if nobody_told && alarm.snoozed_until.is_none() {
                         alarm.climb_from = now;
-                    }
-                    let notify = self.climb(&mut tx, &mut journal, &mut alarm).await?;
+                        self.climb(&mut tx, &mut journal, &mut alarm).await?
+                    } else if answer == Answer::Help && alarm.wants_people() {
+                        self.tell_of_help(&mut tx, &mut journal, &mut alarm, before).await?
+                    } else {
+                        Vec::new()
+                    };
                     tell(&mut journal, &alarm, "answered", &notify);
                 }
                 alarms::update(&mut tx, &alarm).await?;
@@ -352,6 +357,28 @@ impl Service {
         })?;
         self.written(&written);
         Ok(AlarmView::from(&alarm))
+    }
+
+    /// The elder asks for help although somebody was told before. Whoever was told is told again at once, and nobody later than
+    /// planned; if everybody was told, the ladder begins anew. The same answer again meanwhile is no news.
+    async fn tell_of_help(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        alarm: &mut Alarm,
+        before: Option<Answer>,
+    ) -> Result<Vec<AccountId>, DbError> {
+        let (now, from) = (journal.now(), alarm.climb_from);
+        let is_climbed = is_climbed(tx, alarm).await?;
+        if !is_climbed && before == Some(Answer::Help) {
+            return Ok(Vec::new());
+        }
+        self.begin_episode(tx, alarm, now).await?;
+        alarm.rounds = 0;
+        if !is_climbed {
+            alarm.climb_from = from.min(now);
+        }
+        self.climb(tx, journal, alarm).await
     }
 
     /// What the robot is to ask the elder now. Who reads this is known to listen: from now on falls are asked about first.

@@ -45,16 +45,23 @@ pub(super) fn store(ladder: &Ladder) -> String {
     json!(pairs).to_string()
 }
 
-/// Whom a rung reaches. Without guardians, the first of those who are there.
+/// Whether every step of an alarm's ladder was taken: nobody is told any more before the next round, if there is one.
+pub(super) async fn is_climbed(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbError> {
+    Ok(ladder_of(tx, alarm.family, alarm.severity).await?.step(alarm.next_step).is_none())
+}
+
+/// Whom a rung reaches. Without guardians, the first of those who are there is the first.
 fn on_rung(rung: Rung, watchers: &[(AccountId, Position)]) -> Vec<AccountId> {
-    let guardians: Vec<AccountId> =
-        watchers.iter().filter(|(_, position)| *position == Position::Guardian).map(|(account, _)| *account).collect();
-    let staff = watchers.iter().filter(|(_, position)| *position != Position::Guardian).map(|(account, _)| *account);
-    match rung {
-        Rung::First => guardians.into_iter().take(1).collect(),
-        Rung::Others => guardians.into_iter().skip(1).collect(),
-        Rung::Staff => staff.collect(),
-    }
+    let (guardians, staff): (Vec<_>, Vec<_>) =
+        watchers.iter().partition(|(_, position)| *position == Position::Guardian);
+    let first = guardians.first().or(staff.first()).map(|(account, _)| *account);
+    let is_other = |account: &AccountId| Some(*account) != first;
+    let on = match rung {
+        Rung::First => return first.into_iter().collect(),
+        Rung::Others => guardians,
+        Rung::Staff => staff,
+    };
+    on.into_iter().map(|(account, _)| account).filter(is_other).collect()
 }
 
 impl Service {
@@ -91,34 +98,36 @@ impl Service {
             }
             let mut whom = on_rung(step.rung, &watchers);
             let is_last = ladder.step(alarm.next_step + 1).is_none();
-            if whom.is_empty() && is_last && watchers.is_empty() {
-                // Nobody looks after this family: better a stranger than nobody.
-                whom = contacts::operators(tx).await?;
+            if is_last && !self.reaches_any(tx, &watchers, now).await? {
+                // Nobody looks after this family, or nobody can be told: better a stranger than nobody.
+                whom.extend(contacts::operators(tx).await?);
             }
             let place = alarm.next_step;
-            self.take_step(tx, journal, alarm, (place, step, &whom)).await?;
-            told.extend(&whom);
+            let new = self.take_step(tx, journal, alarm, (place, step, &whom)).await?;
+            told.extend(&new);
             alarm.next_step += 1;
-            if whom.is_empty() {
+            if new.is_empty() {
                 hurry(alarm, &ladder, now);
             }
         }
         if alarm.severity == Severity::Crit {
             // Nobody has confirmed it: from the start again, ever more seldom.
-            let times = u32::try_from(alarm.episode - 1).unwrap_or_default().min(16);
+            let times = u32::try_from(alarm.rounds).unwrap_or_default().min(16);
             alarm.next_at = Some(now.plus_millis((ROUND << times).min(LONGEST_ROUND)));
         }
         Ok(told)
     }
 
+    /// Has people told; those of them who were not told on this step before.
     async fn take_step(
         &self,
         tx: &mut Tx,
         journal: &mut Journal,
         alarm: &Alarm,
         (place, step, whom): (i32, Step, &[AccountId]),
-    ) -> Result<(), DbError> {
+    ) -> Result<Vec<AccountId>, DbError> {
         let now = journal.now();
+        let mut new = Vec::new();
         let body = json!({"episode": alarm.episode, "step": place, "rung": step.rung, "to": whom});
         self.enter(journal, alarm, EntryKind::Step, &body);
         for account in whom {
@@ -131,10 +140,13 @@ impl Service {
                 account: *account,
                 created_at: now,
                 attempts: 0,
+                tried_at: None,
             };
-            alarms::send(tx, &delivery, now).await?;
+            if alarms::send(tx, &delivery, now).await? {
+                new.push(*account);
+            }
         }
-        Ok(())
+        Ok(new)
     }
 
     /// Nobody can be reached on the steps so far: the next one comes at once.
@@ -202,9 +214,9 @@ impl Service {
             alarm.answer = Some(Answer::Silent);
             self.enter(journal, alarm, EntryKind::Answered, &json!({"answer": Answer::Silent, "by": "nobody"}));
         }
-        let is_round_over = ladder_of(tx, alarm.family, alarm.severity).await?.step(alarm.next_step).is_none();
-        if is_round_over && alarm.wants_people() {
+        if alarm.wants_people() && is_climbed(tx, alarm).await? {
             self.begin_episode(tx, alarm, now).await?;
+            alarm.rounds += 1;
         }
         let notify = self.climb(tx, journal, alarm).await?;
         if !notify.is_empty() {

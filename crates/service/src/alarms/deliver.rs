@@ -14,7 +14,7 @@ use std::time::Duration;
 use carebot_database::alarms::{self, Delivery, Ended};
 use carebot_database::contacts::{self, Contact};
 use carebot_database::journal::Journal;
-use carebot_database::{DbError, transact};
+use carebot_database::{DbError, Tx, presence, transact};
 use carebot_external::channels::{Notice, Undelivered};
 use carebot_model::alarms::text::Language;
 use carebot_model::alarms::{Alarm, AlarmView, Channel, EntryKind, Rule, Severity, text};
@@ -77,6 +77,8 @@ enum Outcome {
     Handed(Channel),
     Later(String, Option<Duration>),
     Unreachable(Option<String>),
+    /// It is not for this person any more.
+    Left,
 }
 
 /// What became of a try with one channel.
@@ -152,10 +154,18 @@ impl Service {
         let mut reader = self.db.read();
         let alarm = alarms::get(&mut reader, delivery.alarm).await?;
         let alarm = alarm.filter(|alarm| alarm.episode == delivery.episode && alarm.wants_people());
-        let contact = contacts::get(&mut reader, delivery.account).await?;
-        let (Some(alarm), Some(contact)) = (alarm, contact) else {
+        let Some(alarm) = alarm else {
             transact!(self.db, tx => { alarms::end(&mut tx, delivery.id, Ended::Cancelled, None, now).await })?;
             return Ok(false);
+        };
+        // Whoever left the family meanwhile is told nothing more about it.
+        let contact = if may_be_told(&mut reader, &delivery).await? {
+            contacts::get(&mut reader, delivery.account).await?
+        } else {
+            None
+        };
+        let Some(contact) = contact else {
+            return self.note_outcome(&delivery, &alarm, Outcome::Left, &[]).await;
         };
         if let Some(until) = quiet_until(&alarm, &contact, now) {
             transact!(self.db, tx => { alarms::put_off(&mut tx, delivery.id, until, None).await })?;
@@ -197,10 +207,10 @@ impl Service {
             if !carrier.has(*channel) {
                 continue;
             }
-            let addresses = self.addresses(*channel, contact).await?;
+            let addresses = addresses(&mut self.db.read(), *channel, contact).await?;
             let (mut taken, mut error) = (false, None);
             for address in &addresses {
-                match carrier.carry(address, &notice, contact.language).await {
+                match carrier.carry(address, &for_address(&notice, address, contact), contact.language).await {
                     Ok(()) => taken = true,
                     Err(undelivered) => {
                         error = Some(undelivered.to_string());
@@ -230,22 +240,6 @@ impl Service {
         transact!(self.db, tx => { contacts::forget_device(&mut tx, delivery.account, device).await })?;
         tracing::info!(account = %delivery.account, device = device.0, "a device takes no notices any more and is forgotten");
         Ok(())
-    }
-
-    /// Where somebody is reached through a channel.
-    pub(crate) async fn addresses(&self, channel: Channel, contact: &Contact) -> Result<Vec<Address>> {
-        Ok(match channel {
-            Channel::Push => {
-                let devices = contacts::devices(&mut self.db.read(), contact.account).await?;
-                devices.into_iter().map(Address::Push).collect()
-            }
-            Channel::Email => contact.email.iter().cloned().map(Address::Email).collect(),
-            Channel::Webhook => {
-                contact.webhook.iter().cloned().map(|(url, secret)| Address::Webhook(url, secret)).collect()
-            }
-            // Whoever has a page open sees the event anyway, and the robot is asked for what it is to say.
-            Channel::Stream | Channel::Robot => Vec::new(),
-        })
     }
 
     fn notice(&self, delivery: &Delivery, alarm: &Alarm, language: Language) -> Notice {
@@ -298,7 +292,7 @@ impl Service {
                 }
                 Outcome::Later(reason, after) => {
                     let until = now.plus_millis(pause(delivery, alarm, *after, now));
-                    alarms::put_off(&mut tx, delivery.id, until, Some(&cut(reason))).await?;
+                    alarms::put_off(&mut tx, delivery.id, until, Some((now, &cut(reason)))).await?;
                 }
                 Outcome::Unreachable(reason) => {
                     let reason = reason.as_deref().map(cut);
@@ -307,6 +301,12 @@ impl Service {
                         let body = json!({"to": delivery.account, "channel": null, "step": delivery.step, "episode": delivery.episode, "error": "no way to this person"});
                         self.enter(&mut journal, &current, EntryKind::Failed, &body);
                     }
+                    self.go_on_if_nobody(&mut tx, &mut journal, delivery, &mut current).await?;
+                }
+                Outcome::Left => {
+                    alarms::end(&mut tx, delivery.id, Ended::Cancelled, None, now).await?;
+                    let body = json!({"to": delivery.account, "channel": null, "step": delivery.step, "episode": delivery.episode, "error": "not of this family any more"});
+                    self.enter(&mut journal, &current, EntryKind::Failed, &body);
                     self.go_on_if_nobody(&mut tx, &mut journal, delivery, &mut current).await?;
                 }
             }
@@ -318,11 +318,11 @@ impl Service {
         Ok(handed)
     }
 
-    /// If nobody of a step can be reached, the next step comes at once. Whoever has a page open sees the alarm there and counts
+    /// If nobody of a step can be reached, or is there any more, the next step comes at once. Whoever has a page open sees the alarm there and counts
     /// as reached.
     async fn go_on_if_nobody(
         &self,
-        tx: &mut carebot_database::Tx,
+        tx: &mut Tx,
         journal: &mut Journal,
         delivery: &Delivery,
         alarm: &mut Alarm,
@@ -332,11 +332,23 @@ impl Service {
         }
         let all = alarms::deliveries_of(tx, alarm.id).await?;
         let of_step = all.iter().filter(|(other, ..)| (other.episode, other.step) == (delivery.episode, delivery.step));
+        let mut has_left = false;
         for (other, ended, _) in of_step {
-            let watches = carebot_database::presence::is_watching(tx, other.account, journal.now()).await?;
-            if ended.as_deref() != Some("unreachable") || watches {
+            let is_told = match ended.as_deref() {
+                Some("cancelled") => {
+                    has_left = true;
+                    false
+                }
+                Some("unreachable") => presence::is_watching(tx, other.account, journal.now()).await?,
+                _ => true,
+            };
+            if is_told {
                 return Ok(());
             }
+        }
+        if has_left {
+            // Somebody may have moved up to this step.
+            alarm.next_step = delivery.step;
         }
         let notify = self.hurry_on(tx, journal, alarm).await?;
         alarms::update(tx, alarm).await?;
@@ -347,18 +359,52 @@ impl Service {
     }
 }
 
-/// What was tried for long enough will not be taken any more.
+/// Whether whom a delivery is for still looks after the family, or is an operator, who is told where nobody else can be.
+async fn may_be_told(tx: &mut Tx, delivery: &Delivery) -> Result<bool, DbError> {
+    let watchers = contacts::watchers(tx, delivery.family).await?;
+    Ok(watchers.iter().any(|(account, _)| *account == delivery.account)
+        || contacts::operators(tx).await?.contains(&delivery.account))
+}
+
+/// Where somebody is reached through a channel.
+pub(crate) async fn addresses(tx: &mut Tx, channel: Channel, contact: &Contact) -> Result<Vec<Address>, DbError> {
+    Ok(match channel {
+        Channel::Push => contacts::devices(tx, contact.account).await?.into_iter().map(Address::Push).collect(),
+        Channel::Email => contact.email.iter().cloned().map(Address::Email).collect(),
+        Channel::Webhook => {
+            contact.webhook.iter().cloned().map(|(url, secret)| Address::Webhook(url, secret)).collect()
+        }
+        // Whoever has a page open sees the event anyway, and the robot is asked for what it is to say.
+        Channel::Stream | Channel::Robot => Vec::new(),
+    })
+}
+
+/// A notice as an address gets it: a webhook, through which gateways are reached, is told whom to call.
+pub(crate) fn for_address(notice: &Notice, address: &Address, contact: &Contact) -> Notice {
+    let mut notice = notice.clone();
+    if let (Address::Webhook(..), Some(phone)) = (address, &contact.phone) {
+        notice.data["phone"] = json!(phone);
+    }
+    notice
+}
+
+/// What was tried for long enough will not be taken any more. What was held back was not tried.
 fn settle(delivery: &Delivery, alarm: &Alarm, outcome: Outcome, now: Timestamp) -> Outcome {
     let most = if alarm.severity == Severity::Crit { CRIT_TRIES } else { TRIES };
     match outcome {
-        Outcome::Later(reason, _) if now.since(delivery.created_at) >= most => Outcome::Unreachable(Some(reason)),
+        Outcome::Later(reason, _) if tried_for(delivery, now) >= most => Outcome::Unreachable(Some(reason)),
         outcome => outcome,
     }
 }
 
+/// How long ago it was tried for the first time, in milliseconds.
+fn tried_for(delivery: &Delivery, now: Timestamp) -> i64 {
+    delivery.tried_at.map_or(0, |at| now.since(at))
+}
+
 /// How long until the next try, in milliseconds: what the provider asks for, or ever longer.
 fn pause(delivery: &Delivery, alarm: &Alarm, asked_for: Option<Duration>, now: Timestamp) -> i64 {
-    let is_urgent = alarm.severity == Severity::Crit && now.since(delivery.created_at) < URGENT;
+    let is_urgent = alarm.severity == Severity::Crit && tried_for(delivery, now) < URGENT;
     let (first, longest) = if is_urgent { (FIRST_URGENT, LONGEST_URGENT) } else { (FIRST_PAUSE, LONGEST_PAUSE) };
     let times = u32::try_from(delivery.attempts).unwrap_or_default().min(16);
     let asked_for = asked_for.map_or(0, |after| i64::try_from(after.as_millis()).unwrap_or(longest));

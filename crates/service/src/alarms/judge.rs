@@ -161,6 +161,8 @@ impl Service {
         let now = self.now();
         let judged = transact!(self.db, tx => {
             let mut journal = Journal::open(&mut tx, family, now).await?;
+            // What is marked from here on is not forgotten when the state is saved.
+            rules::lock(&mut tx, family, rule).await?;
             let set = RuleSet::new(family, &rules::settings(&mut tx, family).await?);
             let found = match rule.definition().kind {
                 RuleKind::Threshold => self.judge_threshold(&mut tx, &mut journal, set.of(rule), &set).await?,
@@ -203,13 +205,13 @@ impl Service {
             let before = alarms::active_of(tx, family, rule).await?.filter(|alarm| alarm.sensed_at <= after);
             state.level = before.map(|alarm| alarm.severity);
         }
-        let is_muted = set.is_muted(rule, now);
+        let is_muted = |severity| set.muted_until(rule, severity, now).is_some();
         // What a clock of the robot put into the future is judged when it has come.
         let mut walk = Walk::new(family, rule, after, now);
         while let Some(rows) = walk.next(tx).await? {
             for (at, change) in changes(&mut state, parameters, &rows) {
                 match change {
-                    Change::Raised { severity, since, value } if !is_muted => {
+                    Change::Raised { severity, since, value } if !is_muted(severity) => {
                         self.sustained(tx, journal, (rule, severity), (since, at), value, goes_back).await?;
                     }
                     Change::Raised { .. } => {}
@@ -219,7 +221,10 @@ impl Service {
         }
         let active = alarms::active_of(tx, family, rule).await?;
         match (state.level, active) {
-            (Some(severity), None) if !is_muted => {
+            // Cleared too early, or muted when it began or became worse.
+            (Some(severity), active)
+                if active.as_ref().map(|alarm| alarm.severity) < Some(severity) && !is_muted(severity) =>
+            {
                 self.again(tx, journal, parameters, severity, &state).await?;
             }
             // Readings that came late show that it had not lasted.
@@ -275,7 +280,8 @@ impl Service {
         alarms::update(tx, &alarm).await
     }
 
-    /// The danger lasts although the alarm was cleared, or was muted when it began: after a while it is raised again.
+    /// The danger lasts although the alarm was cleared, or was muted when it began or became worse: after a while it is raised
+    /// again.
     async fn again(
         &self,
         tx: &mut Tx,
@@ -342,18 +348,23 @@ impl Service {
     ) -> Result<Found, DbError> {
         const LATER: i64 = 3_600_000;
         let (family, now) = (journal.family(), journal.now());
-        let seen_at = rules::seen_at(tx, family).await?;
-        let muted = set.muted.iter().find(|(rule, until)| *rule == Rule::Inactivity && now < *until);
-        let Some(seen_at) = seen_at.filter(|_| muted.is_none()) else {
+        let known = rules::state(tx, family, parameters.rule()).await?.state.last.map(|(at, _)| at);
+        let Some(seen_at) = rules::seen_at(tx, family, known, now).await? else {
             // Nobody was ever seen here: there is nothing to miss yet.
-            let later = now.plus_millis(LATER);
-            let look_at = muted.map_or(later, |(_, until)| later.min(*until));
-            return Ok(Found { state: State::default(), look_at: Some(look_at) });
+            return Ok(Found { state: State::default(), look_at: Some(now.plus_millis(LATER)) });
         };
         let inactivity::Verdict { severity, look_at } = inactivity::judge(parameters, seen_at, now);
-        let inputs = json!({"seen_at": seen_at.millis()});
-        let verdict = Passing { severity, look_at, seen_at: Some(seen_at), once: false, inputs };
-        self.judge_passing(tx, journal, parameters, verdict).await
+        let muted = severity.and_then(|severity| set.muted_until(parameters.rule(), severity, now));
+        let found = if let Some(until) = muted {
+            Found { state: State::default(), look_at: Some(look_at.map_or(until, |at| at.min(until))) }
+        } else {
+            let inputs = json!({"seen_at": seen_at.millis()});
+            let verdict = Passing { severity, look_at, seen_at: Some(seen_at), once: false, inputs };
+            self.judge_passing(tx, journal, parameters, verdict).await?
+        };
+        // So that not everything has to be looked through again.
+        let state = State { last: Some((seen_at, 0.0)), ..found.state };
+        Ok(Found { state, ..found })
     }
 
     /// Raises, repeats or ends the alarm of a rule that judges by the passing of time.
@@ -425,7 +436,7 @@ impl Service {
         let active = alarms::active_of(tx, family, rule).await?;
         match course(severity, active.map(|alarm| alarm.severity)) {
             Course::End => self.is_normal_again(tx, journal, rule, now).await?,
-            Course::Raise(severity) if !set.is_muted(rule, now) => {
+            Course::Raise(severity) if set.muted_until(rule, severity, now).is_none() => {
                 let newest = days.last().map(|(_, score)| f64::from(*score));
                 let inputs =
                     json!({"days": days.iter().map(|(day, score)| (day.to_string(), score)).collect::<Vec<_>>()});

@@ -37,7 +37,7 @@ use std::time::Duration;
 use carebot_database::journal::{ChainKey, Journal, Written};
 use carebot_database::{DbError, Tx, alarms, journal, rules};
 use carebot_external::ping::Ping;
-use carebot_model::alarms::{Alarm, AlarmView, EntryKind, EventKind, Parameters, Rule};
+use carebot_model::alarms::{Alarm, AlarmView, EntryKind, EventKind, Parameters, Rule, Severity};
 use carebot_model::mix::mix;
 use carebot_model::{AccountId, FamilyId, RowId, Timestamp};
 use moka::sync::Cache;
@@ -47,7 +47,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::{Result, Service};
 
 pub use deliver::{Address, Carrier};
-pub(crate) use raise::{Danger, own_notice};
+pub(crate) use raise::{Danger, LISTENING, own_notice};
 
 /// How many shares the families are spread over.
 pub const SHARDS: usize = 8;
@@ -228,9 +228,12 @@ impl RuleSet {
         &self.parameters[rule as usize]
     }
 
-    /// Whether somebody muted a rule that can be.
-    pub fn is_muted(&self, rule: Rule, now: Timestamp) -> bool {
-        self.muted.iter().any(|(muted, until)| *muted == rule && now < *until)
+    /// Until when a rule that somebody muted raises nothing so bad. What is critical is never held back.
+    pub fn muted_until(&self, rule: Rule, severity: Severity, now: Timestamp) -> Option<Timestamp> {
+        if severity == Severity::Crit {
+            return None;
+        }
+        self.muted.iter().find(|(muted, until)| *muted == rule && now < *until).map(|(_, until)| *until)
     }
 }
 
@@ -306,11 +309,13 @@ impl Service {
         let now = self.now();
         let at = now.millis();
         let last = journal::read_signal(&mut self.db.read(), ALIVE).await?;
+        // Clocks of several servers differ a little: a beat that seems to come from the future was none the less one.
+        let alive = last.filter(|last| at.abs_diff(*last) < STILL);
         carebot_database::transact!(self.db, tx => {
-            if last.is_none_or(|last| !(0..STILL).contains(&(at - last))) {
+            if alive.is_none() {
                 journal::set_signal(&mut tx, BACK, at).await?;
             }
-            journal::set_signal(&mut tx, ALIVE, at).await
+            journal::set_signal(&mut tx, ALIVE, alive.map_or(at, |last| last.max(at))).await
         })?;
         self.alarms.turned(Loop::Beat, now);
         Ok(())
@@ -350,4 +355,4 @@ const ALIVE: &str = "alarms_alive";
 /// When it turned again after it had lain still.
 const BACK: &str = "alarms_back";
 /// How long it must lie still to count as an outage, in milliseconds.
-const STILL: i64 = 60_000;
+const STILL: u64 = 60_000;

@@ -10,11 +10,12 @@ use carebot_model::text::LongText;
 use carebot_model::{FamilyId, RowId, Timestamp};
 use serde_json::{Value, json};
 
+use super::climb::is_climbed;
 use super::tell;
 use crate::Service;
 
 /// How lately a robot's program must have read what it is to ask, in milliseconds, for the elder to be asked.
-const LISTENING: i64 = 60_000;
+pub(crate) const LISTENING: i64 = 60_000;
 
 /// Something dangerous.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ pub(crate) fn own_notice(family: FamilyId) -> Result<Permit<FamilyId>, DbError> 
 
 impl Service {
     /// Raises an alarm, or adds to the one that is active; its number. Nobody is told twice of the same thing, and what became
-    /// worse, or happened again after somebody had acknowledged it, is told anew.
+    /// worse is told anew. So is what happened again, unless the ladder is being climbed for what happened before.
     pub(crate) async fn raise(&self, tx: &mut Tx, journal: &mut Journal, danger: Danger) -> Result<RowId, DbError> {
         match alarms::active_of(tx, journal.family(), danger.rule).await? {
             Some(alarm) => self.add_to(tx, journal, alarm, danger).await,
@@ -85,6 +86,7 @@ impl Service {
             severity: danger.severity,
             sensed_at: danger.sensed_at,
             last_sensed_at: danger.complete_at,
+            run_at: danger.complete_at,
             raised_at: now,
             late_by: now.since(danger.complete_at).max(0),
             occurrences: 1,
@@ -104,6 +106,8 @@ impl Service {
             ask_until,
             answer: None,
             episode: 1,
+            danger_episode: 1,
+            rounds: 0,
             climb_from: ask_until.unwrap_or(now),
             next_step: 0,
             next_at: None,
@@ -133,9 +137,17 @@ impl Service {
     ) -> Result<RowId, DbError> {
         let now = journal.now();
         let is_worse = danger.severity > alarm.severity;
-        // The same thing told twice is no news; the same again after somebody saw to the first is.
-        let is_same = danger.complete_at.since(alarm.last_sensed_at).abs() <= SAME;
-        let is_again = alarm.rule.is_momentary() && alarm.acknowledged_at.is_some() && !is_same;
+        // The same thing told twice is no news; the same again after somebody saw to the first is, or put it off, or when
+        // nobody would be told of it for a while.
+        let is_same = danger.complete_at.since(alarm.run_at).abs() <= SAME;
+        let is_again = alarm.rule.is_momentary()
+            && !is_same
+            && (alarm.acknowledged_at.is_some()
+                || alarm.snoozed_until.is_some_and(|until| now < until)
+                || is_climbed(tx, &alarm).await?);
+        if !is_same {
+            alarm.run_at = alarm.run_at.max(danger.complete_at);
+        }
         alarm.occurrences += 1;
         alarm.last_sensed_at = alarm.last_sensed_at.max(danger.complete_at);
         if alarm.image_url.is_none() {
@@ -156,6 +168,8 @@ impl Service {
         alarm.value = danger.value.or(alarm.value);
         alarm.late_by = now.since(danger.complete_at).max(0);
         self.begin_episode(tx, &mut alarm, now).await?;
+        alarm.danger_episode = alarm.episode;
+        alarm.rounds = 0;
         // What became worse waits for nobody's answer.
         alarm.ask_until = None;
         self.show(tx, &mut alarm, danger.adopts, now).await?;
@@ -198,8 +212,8 @@ impl Service {
         self.enter(journal, alarm, EntryKind::Judged, &body);
     }
 
-    /// Until when the elder is asked before others are told. Only if a program that reads what is to be asked was seen just now:
-    /// a question that nobody hears only costs time.
+    /// Until when the elder is asked before others are told. Only if a program that reads what is to be asked was seen just now,
+    /// and the robot was heard: a question that nobody hears only costs time.
     async fn may_ask(
         &self,
         tx: &mut Tx,
@@ -210,10 +224,9 @@ impl Service {
         if !danger.rule.asks_first() || now.since(danger.complete_at) > LISTENING {
             return Ok(None);
         }
-        let robot = rules::robot(tx, family).await?;
-        let is_listening =
-            robot.and_then(|robot| robot.prompts_at).is_some_and(|at| (0..=LISTENING).contains(&now.since(at)));
-        if !is_listening {
+        let is_lately = |at: Option<Timestamp>| at.is_some_and(|at| (0..=LISTENING).contains(&now.since(at)));
+        let prompts_at = rules::robot(tx, family).await?.and_then(|robot| robot.prompts_at);
+        if !is_lately(prompts_at) || !is_lately(rules::heard_at(tx, family).await?) {
             return Ok(None);
         }
         let set = super::RuleSet::new(family, &rules::settings(tx, family).await?);

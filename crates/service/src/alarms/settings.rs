@@ -65,7 +65,7 @@ pub struct ParameterView {
     pub most: f64,
 }
 
-/// That a rule raises no alarm for now.
+/// That a rule raises nothing but what is critical for now.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MutedView {
     /// Until when.

@@ -1,4 +1,4 @@
-//! Deletes events that have been kept long enough, and what is remembered of requests that were carried out.
+//! Deletes events that have been kept long enough.
 
 use std::sync::Arc;
 use std::time::Duration;

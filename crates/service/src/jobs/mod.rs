@@ -14,6 +14,8 @@ mod heads;
 mod images;
 mod news;
 mod node;
+mod retention;
+mod rollups;
 mod sessions;
 mod streams;
 
@@ -68,6 +70,8 @@ pub fn start(service: &Arc<Service>) -> Jobs {
     }
     tasks.push(tokio::spawn(run("events", Arc::clone(service), stop.clone(), events::INTERVAL, events::run)));
     tasks.push(tokio::spawn(run("streams", Arc::clone(service), stop.clone(), streams::INTERVAL, streams::run)));
+    tasks.push(tokio::spawn(run("rollups", Arc::clone(service), stop.clone(), rollups::INTERVAL, rollups::run)));
+    tasks.push(tokio::spawn(run("retention", Arc::clone(service), stop.clone(), retention::INTERVAL, retention::run)));
     Jobs { stop, tasks }
 }
 
@@ -104,6 +108,7 @@ async fn run<F>(
             () = service.deleted.notified(), if name == "deletion" => {}
             () = service.node_due.notified(), if name == "node" => {}
             () = service.discarded.notified(), if name == "images" => {}
+            () = service.late_come.notified(), if name == "rollups" => {}
             () = service.streams.begun(), if name == "streams" => {}
         }
     }

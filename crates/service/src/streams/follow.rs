@@ -88,7 +88,7 @@ pub struct Follower {
     shown: Vec<Shown>,
     /// Nothing is handed out before it was looked whether the stream may go on.
     doubts: bool,
-    /// The family whose robot this is: while it reads, it is known to listen.
+    /// The family whose robot this is: while it reads, and is heard otherwise, it is known to listen.
     robot: Option<FamilyId>,
     note_at: Instant,
     looked: Instant,
@@ -295,10 +295,10 @@ impl Follower {
         }
     }
 
-    /// Notes that the robot that follows here is listening: it takes what it is given.
+    /// Notes that the robot that follows here is listening. That its connection takes what it is given does not say that it lives.
     async fn note_listening(&mut self) {
         let Some(family) = self.robot.filter(|_| self.note_at <= Instant::now()) else { return };
-        match self.service.listens(family).await {
+        match self.service.follows(family).await {
             Ok(()) => self.note_at = Instant::now() + NOTE,
             Err(error) => tracing::debug!(%family, ?error, "it could not be noted that a robot listens"),
         }

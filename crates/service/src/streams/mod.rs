@@ -44,7 +44,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carebot_database::{idempotency, journal, presence, transact};
+use carebot_database::{journal, presence, transact};
 use carebot_model::access::{Action, Actor};
 use tokio_util::sync::CancellationToken;
 
@@ -61,8 +61,6 @@ pub const ROUND: Duration = Duration::from_millis(250);
 
 /// How long events are kept, in milliseconds: 30 days.
 const KEPT: i64 = 30 * 24 * 3_600_000;
-/// How long it is remembered that a request was carried out, in milliseconds: 8 days.
-const REMEMBERED: i64 = 8 * 24 * 3_600_000;
 /// How long a server may take to delete what is older.
 const LEASE: Duration = Duration::from_mins(10);
 /// Rows that are deleted in one step.
@@ -132,8 +130,8 @@ impl Service {
         self.streams.close();
     }
 
-    /// Deletes events that have been kept long enough, and what is remembered of requests that were carried out; how many events.
-    /// Of several servers one does.
+    /// Deletes events that have been kept long enough; how many. Of several servers one does, which also forgets who had pages
+    /// open.
     ///
     /// # Errors
     /// As the database.
@@ -143,12 +141,9 @@ impl Service {
             let count = transact!(self.db, tx => {
                 journal::delete_events_before(&mut tx, now.plus_millis(-KEPT), STEP).await
             })?;
-            let forgotten = transact!(self.db, tx => {
-                presence::forget(&mut tx, now).await?;
-                idempotency::forget(&mut tx, now.plus_millis(-REMEMBERED)).await
-            })?;
+            transact!(self.db, tx => { presence::forget(&mut tx, now).await })?;
             all += count;
-            if count == 0 && forgotten == 0 {
+            if count == 0 {
                 break;
             }
         }

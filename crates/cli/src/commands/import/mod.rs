@@ -254,6 +254,11 @@ impl Work<'_> {
         }
         output::line(&format!("done in {:.1} s", self.started.elapsed().as_secs_f64()));
         if outcome.is_complete {
+            if !self.flags.dry_run {
+                output::line(
+                    "no report is deleted by age until you agree: `carebot retention status` shows how many would be",
+                );
+            }
             return Ok(());
         }
         Err(Failure::new("stopped before the end").next("What was copied stays; the same command goes on from there."))

@@ -21,6 +21,8 @@ pub struct Report {
     pub criticals: u64,
     /// Of these, those without an alarm.
     pub without_alarm: u64,
+    /// Of these, those that alarms counted more than once.
+    pub counted_twice: u64,
     /// Alarms that were raised.
     pub alarms: u64,
     /// Of these, those of which nobody was told although nobody had seen to them.
@@ -67,6 +69,7 @@ impl Report {
     /// Whether nothing was lost and nobody disturbed too often.
     pub fn is_good(&self) -> bool {
         self.without_alarm == 0
+            && self.counted_twice == 0
             && self.untold == 0
             && self.broken_chains == 0
             && self.after_ack == 0
@@ -88,8 +91,8 @@ impl Report {
             format!("criticals        {} acknowledged (sent again {} times)", self.criticals, self.resent),
             format!("alarms raised    {} (one open alarm takes all of its kind)", self.alarms),
             format!(
-                "LOST             {} criticals without an alarm, {} alarms nobody was told of",
-                self.without_alarm, self.untold
+                "LOST             {} criticals without an alarm ({} counted twice), {} alarms nobody was told of",
+                self.without_alarm, self.counted_twice, self.untold
             ),
             format!("notices          {notices}, duplicates for a person and step {duplicates} ({share:.2} %)"),
             format!("first hand-over  {} after the acknowledgement of the report", seconds(&self.first)),

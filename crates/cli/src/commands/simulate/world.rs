@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use carebot_database::ambient::{Clock, ManualClock, SeededRng};
 use carebot_database::members::NewMember;
-use carebot_database::{Db, DbUrl, Options, accounts, alarms, families, members, migrate, transact};
+use carebot_database::{Db, DbUrl, Options, accounts, alarms, families, journal, members, migrate, params, transact};
 use carebot_model::access::{Action, Actor, Membership, Permit, Relation, Relations, SessionInfo};
 use carebot_model::accounts::{Gender, NewAccount, Role};
-use carebot_model::alarms::{Alarm, Rule, SAME};
+use carebot_model::alarms::{Alarm, ClearReason, EntryKind, Rule, SAME};
 use carebot_model::authentication::SessionKind;
 use carebot_model::members::Position;
 use carebot_model::status::{Active, Home as Air};
@@ -39,6 +39,8 @@ const SILENCE_AFTER_ACK: i64 = 2_000;
 /// How much longer time passes at the end, with nothing breaking: longer than a ladder and every pause between tries.
 const DRAIN: i64 = 45 * 60_000;
 const MINUTE: i64 = 60_000;
+/// After how long what somebody cleared too early is raised again, and how wrong the clock can be by which it was cleared.
+const AGAIN: i64 = 20 * MINUTE;
 
 /// A clock that can be wrong.
 #[derive(Debug)]
@@ -118,6 +120,8 @@ struct Home {
 struct Taken {
     family: FamilyId,
     rule: Rule,
+    /// The robot's number for it.
+    number: u64,
     happened_at: i64,
     taken_at: i64,
     /// Whether something was broken when it was taken, or a little later.
@@ -142,6 +146,8 @@ pub struct World {
     numbers: u64,
     criticals: u32,
     taken: Vec<Taken>,
+    /// How often each family called for help, those included of which no answer came.
+    calls: BTreeMap<FamilyId, i64>,
     resent: u64,
     acts: u64,
     /// Until which climb an alarm was acknowledged, and when.
@@ -155,6 +161,32 @@ pub struct World {
     broken: Broken,
     jumps: u64,
     outages: u64,
+}
+
+/// The robot's key for something that it sends.
+fn key_of(number: u64) -> String {
+    format!("r-{number}")
+}
+
+/// Whether one of the gas alarms of a family was about a reading: it lasted when that was made, or counted it when it came late.
+/// If somebody cleared it, it is only raised again after a while.
+async fn has_gas_alarm(db: &Db, taken: &Taken, alarms: impl Iterator<Item = &Alarm>) -> Result<bool> {
+    let sql = "SELECT reported_at FROM home_status WHERE family_id = ? AND source_key = ?";
+    let stored: Option<Timestamp> =
+        db.read().fetch_optional(sql, params![taken.family, key_of(taken.number)], |row| row.get(0)).await?;
+    let Some(at) = stored else { return Ok(false) };
+    for alarm in alarms {
+        let grace = if alarm.clear_reason == Some(ClearReason::Person) { AGAIN } else { 0 };
+        if alarm.sensed_at <= at && alarm.ended_at.is_none_or(|ended| at <= ended.plus_millis(grace)) {
+            return Ok(true);
+        }
+        let entries = journal::timeline(&mut db.read(), &operator(taken.family)?, alarm.id).await?;
+        let said = format!("\"complete_at\":{},", at.millis());
+        if entries.iter().any(|entry| entry.kind == EntryKind::Sensed && entry.body.contains(&said)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn operator<R>(resource: R) -> Result<Permit<R>> {
@@ -207,6 +239,7 @@ impl World {
             numbers: 0,
             criticals: flags.criticals,
             taken: Vec::new(),
+            calls: BTreeMap::new(),
             resent: 0,
             acts: 0,
             acknowledged: BTreeMap::new(),
@@ -468,8 +501,9 @@ impl World {
         let home = &self.homes[send.home];
         let (family, elder) = (home.family, home.elder.clone());
         let name = family.to_string();
+        let key = key_of(send.number);
         let origin = Origin {
-            key: Some(format!("r-{}", send.number)),
+            key: Some(key.clone()),
             sensed_at: (now - send.at > MINUTE).then(|| Timestamp::from_millis(send.at)),
         };
         let answer: Result<(), Error> = match send.what {
@@ -484,7 +518,7 @@ impl World {
                 service.report(&elder, &name, fields, origin).await.map(drop)
             }
             What::Detector => {
-                let notified = service.notify(&elder, &name, Some("CRIT"), Some("낙상감지".into()), None, None);
+                let notified = service.notify(&elder, &name, Some("CRIT"), Some("낙상감지".into()), None, Some(&key));
                 notified.await.map(drop)
             }
             What::Gas | What::Usual => {
@@ -498,7 +532,10 @@ impl World {
                 };
                 service.report(&elder, &name, fields, origin).await.map(drop)
             }
-            What::Sos => service.call_for_help(&elder, &name, None).await.map(drop),
+            What::Sos => {
+                *self.calls.entry(family).or_default() += 1;
+                service.call_for_help(&elder, &name, None).await.map(drop)
+            }
         };
         self.bury(place).await;
         if answer.is_err() {
@@ -513,7 +550,7 @@ impl World {
         // The detector and the call of today know no time of their own: they happen when they are taken.
         let happened_at = if matches!(send.what, What::Detector | What::Sos) { now } else { send.at };
         let is_disturbed = now < self.disturbed_at;
-        self.taken.push(Taken { family, rule, happened_at, taken_at: now, is_disturbed });
+        self.taken.push(Taken { family, rule, number: send.number, happened_at, taken_at: now, is_disturbed });
     }
 
     /// People look at what reached them, and some do something.
@@ -597,24 +634,26 @@ impl World {
             report.entries += u64::try_from(chain.entries).unwrap_or_default();
             report.broken_chains += u64::from(chain.fault.is_some());
         }
-        report.without_alarm += self.uncounted(&by_family);
+        (report.without_alarm, report.counted_twice) = self.miscounted(&by_family);
         // As wrong as a clock can be at the moment when something is taken.
         let tolerance = SAME + 31 * MINUTE;
         let mut counted = std::collections::BTreeSet::new();
         for taken in &self.taken {
             report.criticals += 1;
             let happened = taken.happened_at;
-            let has_alarm = by_family.get(&taken.family).into_iter().flatten().any(|alarm| {
-                alarm.rule == taken.rule
-                    && alarm.sensed_at.millis() - tolerance <= happened
-                    && happened <= alarm.last_sensed_at.millis() + tolerance
-            });
+            let of_rule =
+                || by_family.get(&taken.family).into_iter().flatten().filter(|alarm| alarm.rule == taken.rule);
+            let has_alarm = if taken.rule == Rule::Gas {
+                has_gas_alarm(&db, taken, of_rule()).await?
+            } else {
+                of_rule().any(|alarm| {
+                    alarm.sensed_at.millis() - tolerance <= happened
+                        && happened <= alarm.last_sensed_at.millis() + tolerance
+                })
+            };
             report.without_alarm += u64::from(!has_alarm);
             // The alarm that this one raised, if it did not come upon one that was open.
-            let raised =
-                by_family.get(&taken.family).into_iter().flatten().find(|alarm| {
-                    alarm.rule == taken.rule && (alarm.raised_at.millis() - taken.taken_at).abs() <= TURN
-                });
+            let raised = of_rule().find(|alarm| (alarm.raised_at.millis() - taken.taken_at).abs() <= TURN);
             if let Some(first) =
                 raised.filter(|alarm| counted.insert(alarm.id)).and_then(|alarm| self.first.get(&alarm.id.0))
             {
@@ -649,18 +688,20 @@ impl World {
         Ok(report)
     }
 
-    /// Falls and calls for help that no alarm has counted: each is written down in one. (Gas is judged by its readings.)
-    fn uncounted(&self, by_family: &BTreeMap<FamilyId, Vec<Alarm>>) -> u64 {
-        let mut taken = BTreeMap::<(FamilyId, Rule), i64>::new();
-        for one in self.taken.iter().filter(|one| one.rule != Rule::Gas) {
-            *taken.entry((one.family, one.rule)).or_default() += 1;
-        }
-        let missing = taken.into_iter().map(|((family, rule), count)| {
+    /// Falls and calls for help that no alarm has counted, and those that were counted more than once: each is written down in one
+    /// alarm. A call knows no number: one of which no answer came may count. (Gas is judged by its readings.)
+    fn miscounted(&self, by_family: &BTreeMap<FamilyId, Vec<Alarm>>) -> (u64, u64) {
+        let (mut missing, mut twice) = (0, 0);
+        for (family, rule) in self.homes.iter().flat_map(|home| [(home.family, Rule::Fall), (home.family, Rule::Sos)]) {
+            let taken = self.taken.iter().filter(|one| (one.family, one.rule) == (family, rule)).count();
+            let taken = i64::try_from(taken).unwrap_or(i64::MAX);
+            let most = if rule == Rule::Sos { self.calls.get(&family).copied().unwrap_or_default() } else { taken };
             let of_rule = by_family.get(&family).into_iter().flatten().filter(|alarm| alarm.rule == rule);
             let counted: i64 = of_rule.map(|alarm| i64::from(alarm.occurrences)).sum();
-            u64::try_from(count - counted).unwrap_or_default()
-        });
-        missing.sum()
+            missing += u64::try_from(taken - counted).unwrap_or_default();
+            twice += u64::try_from(counted - most).unwrap_or_default();
+        }
+        (missing, twice)
     }
 
     /// Takes everything away.

@@ -14,7 +14,7 @@ fn later() -> Undelivered {
     Undelivered::Later { reason: "503".into(), after: None }
 }
 
-async fn set_contact(world: &World, who: &Person, change: impl FnOnce(&mut Contact)) {
+pub async fn set_contact(world: &World, who: &Person, change: impl FnOnce(&mut Contact)) {
     let t = &world.app.t;
     let mut contact = contacts::get(&mut t.db.read(), who.id).await.expect("read").expect("there");
     change(&mut contact);
@@ -92,6 +92,46 @@ both_engines! {
         world.turn().await;
         let held: Vec<_> = world.post.take().into_iter().filter(|posted| posted.notice.title == "가스 주의" && posted.to == world.house.guardian.email).collect();
         assert_eq!(held.len(), 1, "at half past seven");
+    }
+
+    async fn what_quiet_hours_held_back_is_tried_as_long_as_anything(t: TestDb) {
+        let world = World::new(&t).await;
+        let guardian = &world.house.guardian;
+        // It is 18:00 in Korea: for seven hours.
+        set_contact(&world, guardian, |contact| contact.quiet = Some((17 * 60, 60))).await;
+        let (first, tries) = (guardian.email.clone(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&tries);
+        world.post.answers(move |posted| {
+            let is_it = posted.to == first && posted.notice.title == "가스 주의";
+            if is_it && count.fetch_add(1, Ordering::SeqCst) < 2 { Err(later()) } else { Ok(()) }
+        });
+        for _ in 0..42 {
+            world.home(json!({"ethanol": 2.0})).await;
+            world.later(10 * MINUTE).await;
+        }
+        assert_eq!(tries.load(Ordering::SeqCst), 1, "at one in the morning");
+        world.post.take();
+        world.pass(MINUTE).await;
+        assert_eq!(tries.load(Ordering::SeqCst), 3);
+        assert!(world.post.whom().contains(&guardian.email));
+    }
+
+    async fn a_webhook_is_told_whom_to_call_and_nobody_else_is(t: TestDb) {
+        let world = World::new(&t).await;
+        let guardian = &world.house.guardian;
+        set_contact(&world, guardian, |contact| {
+            contact.phone = Some("010-0000-0000".into());
+            contact.webhook = Some(("https://hook.example/".into(), "whsec_".into()));
+        }).await;
+        set_contact(&world, &world.second, |contact| contact.phone = Some("010-1111-1111".into())).await;
+        world.fall().await;
+        world.pass(2 * MINUTE).await;
+        let posted = world.post.take();
+        let phones: Vec<_> = posted.iter().map(|posted| (posted.channel, &posted.notice.data["phone"])).collect();
+        assert_eq!(phones, [(Channel::Webhook, &json!("010-0000-0000")), (Channel::Email, &Value::Null)]);
+        for entry in world.timeline(world.alarm(Rule::Fall).await.id).await {
+            assert!(!entry.body.contains("010-"), "{}", entry.body);
+        }
     }
 
     async fn people_are_told_in_their_language(t: TestDb) {

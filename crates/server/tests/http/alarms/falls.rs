@@ -1,5 +1,6 @@
 //! A fall, in all the ways in which it is reported.
 
+use carebot_database::rules;
 use carebot_model::alarms::{AlarmState, Answer, ClearReason, EntryKind, Severity};
 
 use super::*;
@@ -58,6 +59,27 @@ both_engines! {
         }
         world.pass(30 * SECOND).await;
         assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
+    }
+
+    async fn a_robot_that_hangs_is_not_listening_though_its_connection_takes_what_it_is_given(t: TestDb) {
+        let world = World::new(&t).await;
+        let (elder, family) = (&world.house.elder, world.house.family);
+        world.home(json!({"temperature": 21.0})).await;
+        drop(follow(&world.app, family, elder).await);
+        let robot = || async { rules::robot(&mut t.db.read(), family).await.expect("read").expect("known") };
+        let listened = robot().await;
+        assert_eq!((listened.heard_at, listened.prompts_at), (None, Some(t.now())), "a stream is no sign of life");
+        world.later(61 * SECOND).await;
+        drop(follow(&world.app, family, elder).await);
+        assert_eq!(robot().await, listened);
+        let body = json!({"family_id": family, "notification_grade": "crit", "descriptions": "낙상감지"});
+        world.app.call("POST /notify", elder, body).await.succeeds(201);
+        world.turn().await;
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()], "nobody is there to ask the elder");
+        world.later(10 * MINUTE).await;
+        drop(follow(&world.app, family, elder).await);
+        world.turn().await;
+        assert!(world.active(Rule::Silence).await.is_some());
     }
 
     async fn an_elder_who_is_well_disturbs_nobody(t: TestDb) {

@@ -1,7 +1,8 @@
 //! Who is told when, and what stops it.
 
-use carebot_model::alarms::{AlarmState, ClearReason};
+use carebot_model::alarms::{AlarmState, Channel, ClearReason};
 
+use super::delivery::set_contact;
 use super::*;
 
 both_engines! {
@@ -84,6 +85,51 @@ both_engines! {
         transact!(t.db, tx => { tx.execute("DELETE FROM members WHERE user_id = ?", params![world.second.id]).await }).expect("left");
         world.pass(2 * MINUTE).await;
         assert_eq!(world.post.whom(), [third.email]);
+    }
+
+    async fn a_notice_that_waits_for_somebody_who_left_is_not_handed_over_and_the_next_is_told_at_once(t: TestDb) {
+        let world = World::new(&t).await;
+        world.post.answers(|_| Err(carebot_external::channels::Undelivered::Later { reason: "down".into(), after: None }));
+        world.fall().await;
+        world.turn().await;
+        let guardian = &world.house.guardian;
+        transact!(t.db, tx => { tx.execute("DELETE FROM members WHERE user_id = ?", params![guardian.id]).await }).expect("left");
+        world.post.answers(|_| Ok(()));
+        world.pass(5 * SECOND).await;
+        assert_eq!(world.post.whom(), [world.second.email.as_str()]);
+    }
+
+    async fn a_family_whose_people_have_no_channel_is_told_to_the_operators_at_the_last_step(t: TestDb) {
+        let world = World::new(&t).await;
+        let operator = world.app.system().await;
+        for who in [&world.house.guardian, &world.second, &world.nurse] {
+            set_contact(&world, who, |contact| contact.channels = vec![Channel::Webhook]).await;
+        }
+        world.fall().await;
+        world.pass(5 * SECOND).await;
+        assert_eq!(world.post.whom(), [operator.email.as_str()], "without waiting");
+        // One channel is enough.
+        let id = world.alarm(Rule::Fall).await.id;
+        world.acknowledge(&world.nurse, id).await;
+        set_contact(&world, &world.nurse, |contact| contact.channels = vec![Channel::Email]).await;
+        world.pass(2 * MINUTE).await;
+        world.fall().await;
+        world.pass(10 * MINUTE).await;
+        assert_eq!(world.post.whom(), [world.nurse.email.as_str()]);
+    }
+
+    async fn without_guardians_the_first_who_is_there_is_the_first(t: TestDb) {
+        let world = World::new(&t).await;
+        let other = world.app.person(Role::Sub, "OTHER").await;
+        join_as(&world.app, world.house.family, other.id, Position::Staff).await;
+        for who in [&world.house.guardian, &world.second] {
+            transact!(t.db, tx => { tx.execute("DELETE FROM members WHERE user_id = ?", params![who.id]).await }).expect("left");
+        }
+        world.fall().await;
+        world.turn().await;
+        assert_eq!(world.post.whom(), [world.nurse.email.as_str()]);
+        world.pass(2 * MINUTE).await;
+        assert_eq!(world.post.whom(), [other.email.as_str()], "there are no other guardians to wait for");
     }
 
     async fn put_off_it_waits_and_then_goes_on(t: TestDb) {

@@ -1,5 +1,6 @@
 //! Alarms, from a report to a person. The loops are turned by hand and the clock is moved: nothing waits.
 
+mod again;
 mod chain;
 mod delivery;
 mod falls;

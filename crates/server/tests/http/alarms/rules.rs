@@ -218,6 +218,42 @@ both_engines! {
         assert!(world.active(Rule::Inactivity).await.is_none());
     }
 
+    async fn a_report_without_a_pulse_is_no_sign_of_life(t: TestDb) {
+        let world = World::new(&t).await;
+        let measure = async |rate: Option<i32>| {
+            let body = json!({"family_id": world.house.family, "heart_rate": rate});
+            let (token, _) = t.session(world.house.elder.id, true).await;
+            world.app.call("POST /status/health", &token, body).await.succeeds(201);
+        };
+        for nothing in [None, Some(0)] {
+            measure(nothing).await;
+        }
+        world.turn().await;
+        world.later(16 * HOUR).await;
+        assert!(world.active(Rule::Inactivity).await.is_none(), "nobody was ever seen");
+        // It is ten in the morning.
+        measure(Some(70)).await;
+        for hour in 1..=6 {
+            assert!(world.active(Rule::Inactivity).await.is_none(), "after {hour} hours");
+            world.later(HOUR).await;
+            measure(if hour % 2 == 0 { None } else { Some(0) }).await;
+        }
+        assert_eq!(world.alarm(Rule::Inactivity).await.severity, Severity::Warn);
+        // The sign is remembered, however many reports have come since.
+        world.later(4 * 24 * HOUR).await;
+        assert_eq!(world.alarm(Rule::Inactivity).await.severity, Severity::Crit);
+    }
+
+    async fn after_an_outage_what_was_reported_is_judged_before_what_only_became_due(t: TestDb) {
+        let world = World::new(&t).await;
+        world.app.advance(HOUR).await;
+        world.home(json!({"ethanol": 20.0})).await;
+        let due = carebot_database::rules::due(&mut t.db.read(), t.now(), 10).await.expect("read");
+        let due: Vec<_> = due.into_iter().map(|(_, rule, _)| rule).collect();
+        assert_eq!(due[0], Rule::Gas, "{due:?}");
+        assert!(due.contains(&Rule::Silence), "{due:?}");
+    }
+
     async fn a_low_mood_is_critical_and_three_days_of_a_lower_one_warn(t: TestDb) {
         let world = World::new(&t).await;
         for (score, severity) in [(50, None), (49, None), (50, Some(Severity::Warn)), (30, Some(Severity::Crit)), (51, None)] {
@@ -246,5 +282,33 @@ both_engines! {
         for entry in world.timeline(alarm.id).await {
             assert!(!entry.body.contains("살려줘"), "{}", entry.body);
         }
+    }
+}
+
+carebot_testkit::only_mariadb! {
+    async fn a_report_that_is_stored_while_its_rule_is_judged_is_judged_too(t: TestDb) {
+        let world = World::new(&t).await;
+        let (family, now) = (world.house.family, t.now());
+        world.home(json!({"ethanol": 0.2})).await;
+        transact!(t.db, tx => { carebot_database::rules::mark(&mut tx, family, Rule::Gas, now, now).await }).expect("marked");
+        world.app.t.clock.advance(SECOND);
+        let now = t.now();
+        let mut report = t.db.begin().await.expect("a transaction begins");
+        let sql = "INSERT INTO home_status (family_id, reported_at, id, received_at, ethanol) VALUES (?, ?, ?, ?, 20)";
+        report.execute(sql, params![family, now, t.id(), now]).await.expect("stored");
+        carebot_database::rules::mark(&mut report, family, Rule::Gas, now, now).await.expect("marked");
+        let service = std::sync::Arc::clone(&world.app.service);
+        let judging = tokio::spawn(async move { service.judge_rules().await });
+        // It waits for the report, which is not committed yet.
+        let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()
+            AND (info LIKE 'UPDATE rule_states%' OR info LIKE '%rule_states%FOR UPDATE')";
+        while t.db.read().fetch_one(sql, vec![], |row| row.get::<i64>(0)).await.expect("read") == 0 {
+            assert!(!judging.is_finished(), "nothing was waited for");
+            tokio::task::yield_now().await;
+        }
+        report.commit().await.expect("committed");
+        judging.await.expect("it ends").expect("judged");
+        world.turn().await;
+        assert_eq!(world.alarm(Rule::Gas).await.severity, Severity::Crit);
     }
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use carebot_database::ambient::ManualClock;
 use carebot_external::channels::Notice;
 use carebot_model::alarms::text::Language;
-use carebot_model::alarms::{AlarmState, Channel};
+use carebot_model::alarms::{AlarmState, Channel, Severity};
 use carebot_service::alarms::deliver::Carried;
 use carebot_service::alarms::{Address, Carrier};
+use carebot_service::{Service, Settings};
 use tokio::sync::Notify;
 
 use super::*;
@@ -85,6 +87,25 @@ both_engines! {
         let mut expected = vec![world.house.guardian.email.clone(), world.second.email.clone(), world.nurse.email.clone()];
         expected.sort();
         assert_eq!(whom, expected);
+    }
+
+    async fn two_servers_whose_clocks_differ_do_not_take_each_other_for_gone(t: TestDb) {
+        for apart in [SECOND, 8 * SECOND] {
+            let world = World::new(&t).await;
+            let ahead = Arc::new(ManualClock::new(t.now().plus_millis(apart)));
+            let other = Service::start(t.open_again().await, ahead.clone(), t.rng.clone(), Settings::default()).await;
+            let other = other.expect("a second server starts");
+            world.home(json!({"temperature": 22.0})).await;
+            for _ in 0..60 {
+                world.app.advance(20 * SECOND).await;
+                ahead.advance(20 * SECOND);
+                other.renew_node().await.expect("the second server lives, too");
+                other.beat().await.expect("it turns");
+                world.app.service.beat().await.expect("it turns");
+            }
+            world.turn().await;
+            assert_eq!(world.alarm(Rule::Silence).await.severity, Severity::Crit, "{apart} ms apart");
+        }
     }
 
     async fn many_reports_of_one_fall_at_once_are_one_alarm(t: TestDb) {

@@ -1,0 +1,282 @@
+"""Walks through the pages in a real browser and says what is wrong with them. Called by `run`."""
+
+import argparse
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import os
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+import home
+
+WIDTHS = (360, 1280)
+LANGUAGES = ("ko", "en")
+# What a page may weigh, in bytes over the wire: the first with everything it loads, each after it.
+FIRST, LATER = 100_000, 20_000
+# The least height and width of what is pressed, in pixels (WCAG 2.2, 2.5.8, wants 24; a thumb wants more).
+THUMB = 40
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+SMALL = """least => [...document.querySelectorAll('button, .button, nav a, summary, select, input:not([type=hidden])')]
+    .filter(one => one.checkVisibility() && !one.matches('[type=checkbox], [type=radio]'))
+    .map(one => [one.getBoundingClientRect(), one.textContent.trim() || one.name || one.tagName])
+    .filter(([box]) => box.width > 0 && (box.height < least || box.width < 24))
+    .map(([box, text]) => `${text} (${Math.round(box.width)}x${Math.round(box.height)})`)"""
+
+
+def pages(who):
+    """The pages of each kind of visitor: a name and a path."""
+    family = f"/app/families/{who['family']}"
+    of_family = [
+        ("home", family),
+        ("alarms", f"{family}/alarms"),
+        ("rules", f"{family}/rules"),
+        ("trends-day", f"{family}/trends"),
+        ("trends-week", f"{family}/trends?span=week"),
+        ("trends-year", f"{family}/trends?span=year"),
+        ("sheet", f"{family}/sheet"),
+        ("messages", f"{family}/messages"),
+        ("notifications", f"{family}/notifications"),
+        ("album", f"{family}/album"),
+        ("people", f"{family}/people"),
+        ("settings", f"{family}/settings"),
+        ("account", "/app/account"),
+    ]
+    return {
+        None: [("sign-in", "/app/sign-in"), ("sign-up", "/app/sign-up"), ("forgotten", "/app/forgotten"), ("offline", "/app/offline")],
+        "guardian": [*of_family, ("board", "/app/board")],
+        "elder": of_family,
+        "worker": [("board", "/app/board"), ("home", family)],
+        "stranger": [("welcome", "/app/welcome")],
+        "operator": [("operator", "/app/operator"), ("account", "/app/account")],
+    }
+
+
+class Server:
+    """A running server with a database of its own."""
+
+    def __init__(self, carebot, folder):
+        self.carebot = shutil.copy(carebot, folder / "carebot")
+        self.database = f"sqlite:{folder / 'browser.db'}"
+        self.log = folder / "log"
+        settings = ["mode=development", "metrics.listen=off", "throttle.address_failures=1000000"]
+        command = [self.carebot, "serve", "--listen", "127.0.0.1:0", "--create", "--database", self.database]
+        command += [part for setting in settings for part in ("--set", setting)]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("CAREBOT_", "DB_"))}
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=self.log.open("w"), text=True
+        )
+        line = self.process.stdout.readline()
+        if " listens on " not in line:
+            raise SystemExit(f"the server did not start:\n{self.log.read_text()}")
+        self.url = line.split()[-1].rstrip("/")
+
+
+class Walk:
+    def __init__(self, browser, server, who, shots):
+        self.browser, self.server, self.who, self.shots = browser, server, who, shots
+        self.axe, self.wrong, self.seen = Axe(), [], 0
+
+    def blame(self, where, what):
+        self.wrong.append(f"{where}: {what}")
+        print("WRONG", where, what, flush=True)
+
+    def context(self, name, language="ko", width=1280, **more):
+        """A browser of its own, signed in as somebody."""
+        locale = {"ko": "ko-KR", "en": "en-GB"}[language]
+        context = self.browser.new_context(
+            viewport={"width": width, "height": 800}, locale=locale, timezone_id="Asia/Seoul", **more
+        )
+        if name:
+            token = self.who[name]["token"]
+            context.add_cookies([{"name": "session_id", "value": token, "url": self.server.url, "httpOnly": True}])
+        return context
+
+    def page(self, context, where):
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.blame(where(), f"script: {error}"))
+
+        def console(message):
+            if message.type in ("error", "warning"):
+                self.blame(where(), f"console: {message.text}")
+
+        page.on("console", console)
+        return page
+
+    def walk(self, name, some, language, width):
+        """Every page of somebody, in a language, at a width."""
+        context = self.context(name, language, width)
+        now = ["?"]
+        page = self.page(context, lambda: now[0])
+        wire = page.context.new_cdp_session(page)
+        wire.send("Network.enable")
+        sizes = []
+        wire.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+        for index, (title, path) in enumerate(some):
+            now[0] = f"{title} {name or 'nobody'} {language} {width}"
+            sizes.clear()
+            answer = page.goto(self.server.url + path, wait_until="load")
+            page.wait_for_function("document.fonts.ready.then(() => true)")
+            self.seen += 1
+            page.screenshot(path=self.shots / f"{title}-{name or 'nobody'}-{language}-{width}.png", full_page=True)
+            if answer.status != 200:
+                self.blame(now[0], f"status {answer.status}")
+                continue
+            weight, most = sum(sizes), FIRST if index == 0 else LATER
+            if weight > most:
+                self.blame(now[0], f"{weight:.0f} bytes, {most} are allowed")
+            if page.get_attribute("html", "lang") != language:
+                self.blame(now[0], "in another language")
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if wide > 0:
+                self.blame(now[0], f"{wide} pixels wider than the screen")
+            small = page.evaluate(SMALL, THUMB)
+            if small:
+                self.blame(now[0], f"too small for a thumb: {', '.join(small[:5])}")
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                found = self.axe.run(page, options=RULES)
+                for violation in found.response["violations"]:
+                    nodes = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
+                    self.blame(now[0], f"{scheme}: {violation['id']}: {violation['help']}: {nodes}")
+            page.emulate_media(color_scheme="light")
+        context.close()
+
+    def form_walk(self):
+        """Sign up, sign in and sign out by keyboard alone."""
+        context = self.context(None)
+        page = self.page(context, lambda: "sign-in by keyboard")
+        page.goto(f"{self.server.url}/app/")
+        page.keyboard.type(self.who["guardian"]["email"])
+        page.keyboard.press("Tab")
+        page.keyboard.type(home.PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/app/families/{self.who['family']}")
+        expect(page.locator("#glance")).to_contain_text("괜찮으세요")
+        page.get_by_role("button", name="English").press("Enter")
+        expect(page.locator("#glance")).to_contain_text("is all right")
+        page.get_by_role("button", name="Sign out").press("Enter")
+        page.wait_for_url("**/app/sign-in")
+        page.goto(f"{self.server.url}/app/families/{self.who['family']}")
+        if "/app/sign-in" not in page.url:
+            self.blame("sign-out", "the family's page is still shown")
+        context.close()
+
+    def live_walk(self):
+        """A fall on two screens, acknowledged on one; a connection that goes and comes."""
+        place = f"{self.server.url}/app/families/{self.who['family']}"
+        contexts = [self.context("guardian"), self.context("second", width=360)]
+        # The connection is cut on purpose: what the browser writes of that is no fault.
+        screens = [context.new_page() for context in contexts]
+        for screen in screens:
+            screen.goto(place)
+            expect(screen.locator("#glance")).to_contain_text("괜찮으세요")
+        started = time.monotonic()
+        home.fall(self.server.url, self.who)
+        for screen in screens:
+            expect(screen.locator("#open .alarm.crit")).to_be_visible(timeout=5_000)
+        raised = time.monotonic() - started
+        screens[0].screenshot(path=self.shots / "live-fall-1280.png", full_page=True)
+        screens[1].screenshot(path=self.shots / "live-fall-360.png", full_page=True)
+        started = time.monotonic()
+        screens[1].get_by_role("button", name="확인").first.click()
+        needs = screens[0].locator("#open .alarm.crit").get_by_role("button", name="확인")
+        expect(needs).to_have_count(0, timeout=5_000)
+        gone = time.monotonic() - started
+        print(f"a fall was on both screens after {raised:.2f} s, its acknowledgement on the other after {gone:.2f} s")
+        if gone > 2 or raised > 2:
+            self.blame("live", f"a fall took {raised:.2f} s, its acknowledgement {gone:.2f} s; 2 are allowed")
+        screens[0].wait_for_function("navigator.serviceWorker.ready.then(() => true)")
+        contexts[0].set_offline(True)
+        expect(screens[0].locator("#link")).to_be_visible(timeout=10_000)
+        screens[0].goto(place)
+        expect(screens[0].locator("h1")).to_have_text("연결이 없습니다")
+        screens[0].screenshot(path=self.shots / "live-offline-1280.png")
+        contexts[0].set_offline(False)
+        screens[0].goto(place)
+        expect(screens[0].locator("#open .alarm.crit")).to_be_visible()
+        screens[0].locator("#open .alarm.crit h3 a").first.click()
+        screens[0].wait_for_load_state("load")
+        screens[0].screenshot(path=self.shots / "alarm-guardian-ko-1280.png", full_page=True)
+        expect(screens[0].locator("main")).to_contain_text("확인")
+        for context in contexts:
+            context.close()
+
+    def foreign_walk(self):
+        """A stranger sees nothing of the family."""
+        context = self.context("stranger")
+        page = context.new_page()
+        for _, path in pages(self.who)["guardian"]:
+            if self.who["family"] not in path:
+                continue
+            answer = page.goto(self.server.url + path)
+            if answer.status not in (403, 404) or "말순" in page.content():
+                self.blame(f"stranger {path}", f"status {answer.status}")
+        context.close()
+
+
+def pictures(walk, folder):
+    """The pictures of the README, from the same invented home."""
+    folder.mkdir(parents=True, exist_ok=True)
+    family = f"/app/families/{walk.who['family']}"
+    wanted = [
+        ("home-phone", "guardian", family, 360),
+        ("alarm-phone", "guardian", f"{family}/alarms", 360),
+        ("trends", "guardian", f"{family}/trends?span=week", 1280),
+        ("board", "worker", "/app/board", 1280),
+        ("messages-phone", "guardian", f"{family}/messages?with={walk.who['elder']['id']}", 360),
+        ("people", "elder", f"{family}/people", 1280),
+    ]
+    for title, name, path, width in wanted:
+        context = walk.context(name, "ko", width)
+        page = context.new_page()
+        page.goto(walk.server.url + path)
+        page.screenshot(path=folder / f"{title}.png")
+        context.close()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--carebot", required=True)
+    parser.add_argument("--shots", type=pathlib.Path, required=True)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--pictures", type=pathlib.Path)
+    arguments = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    shots = arguments.shots.resolve()
+    shots.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="carebot-browser-") as folder, sync_playwright() as playwright:
+        server = Server(arguments.carebot, pathlib.Path(folder))
+        try:
+            who = home.build(server.url, server.carebot, server.database)
+            # Without a sandbox only because containers and root have none; nothing foreign is opened.
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            walk = Walk(browser, server, who, shots)
+            for name, some in pages(who).items():
+                some = [page for page in some if arguments.only in page[0]]
+                for language in LANGUAGES:
+                    for width in WIDTHS:
+                        if some:
+                            walk.walk(name, some, language, width)
+            if arguments.pictures:
+                pictures(walk, arguments.pictures)
+            if not arguments.only:
+                walk.form_walk()
+                walk.foreign_walk()
+                walk.live_walk()
+            browser.close()
+        finally:
+            server.process.terminate()
+            server.process.wait(30)
+    print(f"{walk.seen} pages were looked at; screenshots are in {arguments.shots}")
+    for line in walk.wrong:
+        print(line, file=sys.stderr)
+    sys.exit(1 if walk.wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

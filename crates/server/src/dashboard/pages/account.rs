@@ -1,0 +1,262 @@
+//! One's own account: who one is, how one is told of alarms, where one is signed in.
+
+use axum::routing::{get, post};
+use carebot_model::AccountId;
+use carebot_model::alarms::Channel;
+use carebot_model::alarms::text::Language;
+use carebot_model::authentication::SessionKind;
+use carebot_service::Error;
+use carebot_service::accounts::Details;
+use carebot_service::contacts::{ContactChange, Quiet};
+use http::header;
+use maud::{Markup, html};
+
+use super::super::frame::{self, Live};
+use super::super::speech::{ago, when};
+use super::super::visit::{Sent, Visit};
+use super::super::{Answer, Pages, page, to};
+use super::door::date_parts;
+use super::region::Region;
+
+pub(crate) fn add(pages: Pages) -> Pages {
+    pages
+        .at("/app/account", get(account))
+        .at("/app/account/profile", post(profile))
+        .at("/app/account/address", post(address))
+        .at("/app/account/password", post(password))
+        .at("/app/account/channels", post(channels))
+        .at("/app/account/test", post(test))
+        .at("/app/account/sessions/end", post(end_sessions))
+        .at("/app/account/delete", post(delete))
+}
+
+async fn account(visit: Visit) -> Answer {
+    let id = visit.account()?;
+    let (service, actor) = (visit.service(), &*visit.actor);
+    let known = service.get_account(actor, id.as_str()).await?;
+    let contact = service.get_contact(actor, None).await?;
+    let devices = service.list_subscriptions(actor, None).await?;
+    let sessions = service.list_sessions(actor, None).await?;
+    let own = actor.session().map(|session| session.id);
+    let chosen = Region::of_fields(&visit.query);
+    let region = if chosen == Region::default() { Region::of_address(known.address.as_deref()) } else { chosen };
+    let tested = visit.query.get("tested").map(|_| visit.query.is_on("good"));
+    let content = html! {
+        @match tested {
+            Some(true) => p.notice.good role="status" { (visit.t("시험 알림을 보냈습니다. 왔는지 확인해 주세요.", "A test is on its way. Please check that it arrives.")) }
+            Some(false) => p.notice.bad role="alert" { (visit.t("시험 알림을 보낼 수 없었습니다: ", "The test could not be sent: ")) (visit.query.text("tested")) }
+            None => {}
+        }
+        section {
+            h2 { (visit.t("나", "Me")) }
+            form.card method="post" action="/app/account/profile" {
+                label { (visit.t("이메일", "E-mail address")) input type="email" name="email" value=(known.email) autocomplete="email" required; }
+                label { (visit.t("이름", "Name")) input name="user_name" value=[known.user_name] autocomplete="name" maxlength="32"; }
+                label { (visit.t("생년월일", "Date of birth")) input type="date" name="birth_date" value=[known.birth_date.map(|date| date.to_string())] autocomplete="bday"; }
+                button.button { (visit.t("저장", "Save")) }
+            }
+            form.card #address method="post" action="/app/account/address" {
+                p { (visit.t("사는 곳", "Where I live")) ": " (known.address.as_deref().unwrap_or("-")) }
+                (region.selects(&visit))
+                button.button { (visit.t("저장", "Save")) }
+            }
+        }
+        section #channels {
+            h2 { (visit.t("알림 받는 방법", "How I am told")) }
+            p { (visit.t("위에서부터 차례로 시도합니다.", "They are tried in this order.")) }
+            form.card method="post" action="/app/account/channels" {
+                @for place in 0..3 { (channel_choice(&visit, place, contact.channels.get(place).copied())) }
+                label { (visit.t("전화번호", "Telephone")) input type="tel" name="phone" value=[contact.phone] autocomplete="tel" maxlength="32"; }
+                label { (visit.t("알림 언어", "Language of alarms"))
+                    select name="language" {
+                        option value="ko" selected[contact.language == Language::Korean] { "한국어" }
+                        option value="en" selected[contact.language == Language::English] { "English" }
+                    }
+                }
+                fieldset {
+                    legend { (visit.t("조용한 시간 (위급한 알림은 그래도 옵니다)", "Quiet hours (what is critical comes all the same)")) }
+                    label { (visit.t("부터", "From")) input type="time" name="quiet_from" value=[contact.quiet.as_ref().map(|quiet| quiet.from.as_str())]; }
+                    label { (visit.t("까지", "Until")) input type="time" name="quiet_until" value=[contact.quiet.as_ref().map(|quiet| quiet.until.as_str())]; }
+                }
+                label { (visit.t("웹훅 주소", "Address of a webhook")) input type="url" name="webhook_url" value=[contact.webhook_url] placeholder="https://"; }
+                button.button { (visit.t("저장", "Save")) }
+            }
+            form.acts method="post" action="/app/account/test" {
+                @for channel in &contact.channels {
+                    button.button.quiet name="channel" value=(channel.name()) { (channel_name(&visit, *channel)) " " (visit.t("시험", "test")) }
+                }
+            }
+            h3 { (visit.t("이 기기의 알림", "Notifications on this device")) }
+            div #push data-push hidden {
+                button.button type="button" data-push-on hidden { (visit.t("이 기기에서 알림 받기", "Get notifications on this device")) }
+                button.button.quiet type="button" data-push-off hidden { (visit.t("이 기기에서 그만 받기", "Stop on this device")) }
+                p.small role="status" data-push-said data-denied=(visit.t("브라우저가 알림을 막고 있습니다. 브라우저 설정에서 허용해 주세요.", "The browser blocks notifications. Please allow them in its settings."))
+                    data-failed=(visit.t("알림을 켤 수 없었습니다.", "Notifications could not be turned on.")) {}
+            }
+            ul { @for device in &devices { li { (device.label.as_deref().unwrap_or(&device.host)) " · " (when(&visit, device.created_at)) } } }
+            @if devices.is_empty() { p.small { (visit.t("등록된 기기가 없습니다.", "No device yet.")) } }
+        }
+        section {
+            h2 { (visit.t("비밀번호", "Password")) }
+            form.card method="post" action="/app/account/password" {
+                label { (visit.t("지금 비밀번호", "Present password")) input type="password" name="current" autocomplete="current-password" required; }
+                label { (visit.t("새 비밀번호", "New password")) input type="password" name="new" autocomplete="new-password" minlength="8" required; }
+                button.button { (visit.t("바꾸기", "Change")) }
+            }
+        }
+        section {
+            h2 { (visit.t("로그인한 곳", "Where I am signed in")) }
+            ul.lines {
+                @for session in sessions.iter().filter(|session| session.revoked_at.is_none()) {
+                    li {
+                        span.at { (ago(&visit, session.last_seen)) }
+                        div {
+                            (session.label.as_deref().unwrap_or("-"))
+                            @if session.kind == SessionKind::Robot { " · " strong { (visit.t("로봇", "robot")) } }
+                            @if Some(session.id) == own { " · " (visit.t("지금 이 기기", "this one")) }
+                        }
+                    }
+                }
+            }
+            form method="post" action="/app/account/sessions/end" {
+                button.button.quiet { (visit.t("다른 모든 기기에서 로그아웃", "Sign out everywhere else")) }
+                p.small { (visit.t("로봇은 로그아웃하지 않습니다.", "The robot stays signed in.")) }
+            }
+        }
+        section {
+            h2 { (visit.t("내 자료", "My data")) }
+            p { a.button.quiet href="/app/account/export" download { (visit.t("모두 내려받기 (JSON)", "Download everything (JSON)")) } }
+        }
+        section {
+            h2 { (visit.t("계정 지우기", "Delete the account")) }
+            details {
+                summary { (visit.t("계정과 모든 자료를 지웁니다", "Deletes the account and all that belongs to it")) }
+                form.card method="post" action="/app/account/delete" {
+                    label { (visit.t("비밀번호", "Password")) input type="password" name="password" autocomplete="current-password" required; }
+                    button.button.danger { (visit.t("영원히 지우기", "Delete for ever")) }
+                }
+            }
+        }
+    };
+    Ok(page(frame::plain(&visit, visit.t("내 계정", "My account"), &Live::No, content)))
+}
+
+/// What a channel is called.
+pub(super) fn channel_name(visit: &Visit, channel: Channel) -> &'static str {
+    match channel {
+        Channel::Push => visit.t("기기 알림", "Notification"),
+        Channel::Email => visit.t("이메일", "E-mail"),
+        Channel::Webhook => visit.t("웹훅", "Webhook"),
+        Channel::Stream => visit.t("열린 화면", "Open page"),
+        Channel::Robot => visit.t("로봇", "Robot"),
+    }
+}
+
+fn channel_choice(visit: &Visit, place: usize, chosen: Option<Channel>) -> Markup {
+    html! {
+        label {
+            (visit.t("순서", "Order")) " " (place + 1)
+            select name="channel" {
+                option value="" { (visit.t("없음", "None")) }
+                @for channel in [Channel::Push, Channel::Email, Channel::Webhook] {
+                    option value=(channel.name()) selected[chosen == Some(channel)] { (channel_name(visit, channel)) }
+                }
+            }
+        }
+    }
+}
+
+async fn profile(Sent(visit, fields): Sent) -> Answer {
+    let id = visit.account()?;
+    let details = Details {
+        email: fields.owned("email"),
+        user_name: fields.owned("user_name"),
+        birth_date: date_parts(fields.get("birth_date"))?,
+        ..Details::default()
+    };
+    visit.service().update_account(&visit.actor, id.as_str(), details).await?;
+    Ok(to("/app/account?done=saved"))
+}
+
+async fn address(Sent(visit, fields): Sent) -> Answer {
+    let id = visit.account()?;
+    let region = Region::of_fields(&fields);
+    if region.is_choosing(&fields) {
+        let province: String = form_urlencoded::byte_serialize(fields.text("province").as_bytes()).collect();
+        return Ok(to(&format!("/app/account?province={province}#address")));
+    }
+    let address = region.address().ok_or(Error::Invalid("Invalid value provided for account details (address)"))?;
+    let details = Details { address: Some(address), ..Details::default() };
+    visit.service().update_account(&visit.actor, id.as_str(), details).await?;
+    Ok(to("/app/account?done=saved"))
+}
+
+async fn password(Sent(visit, fields): Sent) -> Answer {
+    let id = visit.account()?;
+    let (current, new) = (fields.raw("current").unwrap_or_default(), fields.raw("new").unwrap_or_default());
+    visit.service().change_password(&visit.actor, id.as_str(), current, new).await?;
+    Ok(to("/app/account?done=password"))
+}
+
+async fn channels(Sent(visit, fields): Sent) -> Answer {
+    visit.account()?;
+    let mut channels: Vec<String> = Vec::new();
+    for (_, value) in fields.iter().filter(|(name, value)| *name == "channel" && !value.is_empty()) {
+        if !channels.iter().any(|known| known == value) {
+            channels.push(value.to_owned());
+        }
+    }
+    let quiet = fields.owned("quiet_from").zip(fields.owned("quiet_until"));
+    let change = ContactChange {
+        phone: fields.owned("phone").into(),
+        language: fields.owned("language"),
+        channels: (!channels.is_empty()).then_some(channels),
+        quiet: quiet.map(|(from, until)| Quiet { from, until }).into(),
+        webhook_url: fields.owned("webhook_url").into(),
+    };
+    let contact = visit.service().update_contact(&visit.actor, None, change).await?;
+    if let Some(secret) = contact.webhook_secret {
+        let title = visit.t("웹훅 비밀", "Secret of the webhook");
+        return Ok(page(frame::plain(
+            &visit,
+            title,
+            &Live::No,
+            html! {
+                p { (visit.t("호출은 이 비밀로 서명됩니다. 다시 보여 드리지 않습니다.", "Calls are signed with this. It is not shown again.")) }
+                p { code { (secret) } }
+                p { a.button href="/app/account?done=saved" { (visit.t("적어 두었습니다", "I have kept it")) } }
+            },
+        )));
+    }
+    Ok(to("/app/account?done=saved"))
+}
+
+async fn test(Sent(visit, fields): Sent) -> Answer {
+    visit.account()?;
+    let tested = visit.service().test_contact(&visit.actor, None, fields.text("channel")).await?;
+    let said = visit.t(&tested.said.ko, &tested.said.en);
+    let said: String = form_urlencoded::byte_serialize(said.as_bytes()).collect();
+    let good = if tested.is_delivered { "&good" } else { "" };
+    Ok(to(&format!("/app/account?tested={said}{good}")))
+}
+
+async fn end_sessions(Sent(visit, _): Sent) -> Answer {
+    visit.account()?;
+    let own = visit.actor.session().map(|session| session.id);
+    for session in visit.service().list_sessions(&visit.actor, None).await? {
+        if Some(session.id) != own && session.kind == SessionKind::Person && session.revoked_at.is_none() {
+            visit.service().end_session(&visit.actor, session.id, false).await?;
+        }
+    }
+    Ok(to("/app/account?done=saved"))
+}
+
+async fn delete(Sent(visit, fields): Sent) -> Answer {
+    let id: AccountId = visit.account()?;
+    visit.service().delete_account(&visit.actor, id.as_str(), fields.raw("password").unwrap_or_default()).await?;
+    let mut response = to("/app/sign-in");
+    if let Some(cookie) = visit.app.settings().cookie.clear() {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}

@@ -1,0 +1,218 @@
+//! `/app/`: the frame of the pages, the way in and out, and one's own account.
+
+use carebot_model::alarms::Channel;
+use carebot_testkit::app::Postbox;
+
+use crate::prelude::*;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Sends a form as a browser does.
+pub async fn submit(app: &TestApp, path: &str, who: impl carebot_testkit::app::Who, fields: &[(&str, &str)]) -> Reply {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    app.request(&format!("POST {path}")).by(who).body(FORM, body).send().await
+}
+
+/// Where an answer leads.
+pub fn led(reply: &Reply) -> &str {
+    assert_eq!(reply.status, 303, "{}", reply.text());
+    reply.header("location")
+}
+
+async fn forget(app: &TestApp, email: &str) -> String {
+    led(&submit(app, "/app/forgotten", ANYONE, &[("email", email)]).await).to_owned()
+}
+
+async fn reset(app: &TestApp, token: &str, password: &str) -> Reply {
+    submit(app, "/app/reset", ANYONE, &[("token", token), ("password", password)]).await
+}
+
+both_engines! {
+    async fn who_is_nobody_is_led_to_sign_in_and_back_to_where_he_wanted_to_go(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        assert_eq!(led(&app.get("/", ANYONE).await), "/app/");
+        let place = format!("/app/families/{}", house.family);
+        let reply = app.get(&place, ANYONE).await;
+        assert_eq!(led(&reply), format!("/app/sign-in?next=%2Fapp%2Ffamilies%2F{}", house.family));
+        let email = house.guardian.email.as_str();
+        let fields = [("email", email), ("password", PASSWORD), ("next", place.as_str())];
+        let reply = submit(&app, "/app/sign-in", ANYONE, &fields).await;
+        assert_eq!(led(&reply), place);
+        let cookie = reply.header("set-cookie").to_owned();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite"), "{cookie}");
+        let page = app.get(&place, &house.guardian).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text().contains("id=\"glance\""), "{}", page.text());
+    }
+
+    async fn nobody_is_led_away_from_this_server(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        for next in ["https://evil.example/app/", "//evil.example", "/app//evil.example", "/app/\\evil", "/apple", ""] {
+            let fields = [("email", house.guardian.email.as_str()), ("password", PASSWORD), ("next", next)];
+            assert_eq!(led(&submit(&app, "/app/sign-in", ANYONE, &fields).await), "/app/", "{next}");
+        }
+    }
+
+    async fn a_wrong_password_is_said_in_the_language_of_the_browser_and_is_not_repeated(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let body = format!("email={}&password=not+this+one", house.guardian.email.replace('@', "%40"));
+        for (language, words) in [("ko-KR,ko;q=0.9", "이메일이나 비밀번호가 맞지 않습니다"), ("fr,en;q=0.8", "or the password is wrong")] {
+            let request = app.request("POST /app/sign-in").body(FORM, body.clone()).header("accept-language", language);
+            let reply = request.send().await;
+            assert_eq!(reply.status, 401);
+            let text = reply.text();
+            assert!(text.contains(words) && !text.contains("not this one"), "{text}");
+        }
+    }
+
+    async fn a_chosen_language_is_kept(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let reply = submit(&app, "/app/language", ANYONE, &[("language", "en"), ("next", "/app/sign-up")]).await;
+        assert_eq!(led(&reply), "/app/sign-up");
+        let cookie = reply.header("set-cookie").split(';').next().expect("a cookie").to_owned();
+        let page = app.request("GET /app/sign-up").header("cookie", cookie).header("accept-language", "ko").send().await;
+        assert!(page.text().contains("<html lang=\"en\">"), "{}", page.text());
+    }
+
+    async fn every_page_says_what_it_may_load_and_a_foreign_page_sends_no_form(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        for path in ["/app/sign-in", "/app/nothing-here", "/app/account"] {
+            let page = app.get(path, &house.guardian).await;
+            let policy = page.header("content-security-policy").to_owned();
+            assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+            assert!(policy.contains("frame-ancestors 'none'") && policy.contains("form-action 'self'"), "{policy}");
+            assert_eq!(page.header("cache-control"), "no-store");
+            let text = page.text();
+            assert!(!text.contains("style=") && !text.contains("<script>") && !text.contains("onclick"), "{text}");
+        }
+        let sent = app.request("POST /app/sign-out").by(&house.guardian).header("origin", "https://evil.example");
+        assert_eq!(sent.send().await.status, 403);
+        assert_eq!(app.get("/app/account", &house.guardian).await.status, 200, "still signed in");
+    }
+
+    async fn what_is_not_there_and_what_is_not_for_one_says_so_as_a_page(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let (house, other) = (app.house().await, app.house().await);
+        let page = app.get("/app/nothing-here", &house.guardian).await;
+        assert_eq!(page.status, 404);
+        assert!(page.text().contains("<html lang=\"ko\">"), "{}", page.text());
+        let page = app.get(&format!("/app/families/{}", other.family), &house.guardian).await;
+        assert_eq!(page.status, 403);
+        assert!(page.text().contains("권한이 없습니다"), "{}", page.text());
+    }
+
+    async fn files_are_kept_by_browsers_and_their_address_tells_their_version(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let page = app.get("/app/sign-in", ANYONE).await.text();
+        let mut count = 0;
+        for piece in page.split(['"']).filter(|piece| piece.starts_with("/app/static/")) {
+            let file = app.get(piece, ANYONE).await;
+            assert_eq!((file.status, file.header("cache-control")), (200, "public, max-age=31536000, immutable"), "{piece}");
+            count += 1;
+        }
+        assert!(count >= 5, "{page}");
+        let worker = app.get("/app/sw.js", ANYONE).await;
+        assert_eq!(worker.header("cache-control"), "no-cache");
+        assert!(!worker.text().contains("@VERSION@"));
+    }
+
+    async fn one_signs_up_and_is_welcome(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let fields = [
+            ("role", "sub"), ("email", "new@example.com"), ("password", "seven grey geese"), ("user_name", "이하나"),
+            ("birth_date", "1970-02-03"), ("gender", "female"), ("address", ""),
+        ];
+        let reply = submit(&app, "/app/sign-up", ANYONE, &fields).await;
+        assert_eq!(led(&reply), "/app/welcome");
+        let again = submit(&app, "/app/sign-up", ANYONE, &fields).await;
+        assert_eq!(again.status, 400);
+        assert!(again.text().contains("이미 쓰고 있는 이메일") && again.text().contains("이하나"), "{}", again.text());
+        let mut privileged = fields;
+        (privileged[0].1, privileged[1].1) = ("system", "other@example.com");
+        submit(&app, "/app/sign-up", ANYONE, &privileged).await;
+        let token = app.sign_in("other@example.com", "seven grey geese").await;
+        assert_eq!(app.request("GET /app/operator").header("cookie", format!("session_id={token}")).send().await.status, 403);
+    }
+
+    async fn a_forgotten_password_is_set_anew_by_a_link_once(t: TestDb) {
+        let post = Postbox::default();
+        let carrier = post.clone();
+        let app = TestApp::with(&t, |settings, _| {
+            settings.alarms.carrier = Some(std::sync::Arc::new(carrier));
+            settings.alarms.public_url = Some("https://care.example".to_owned());
+        }).await;
+        let house = app.house().await;
+        assert_eq!(forget(&app, "nobody@example.com").await, "/app/forgotten?asked", "the same for an unknown address");
+        assert_eq!(forget(&app, &house.guardian.email).await, "/app/forgotten?asked");
+        let mut posted = Vec::new();
+        until!("the mail goes out", { posted.extend(post.take()); !posted.is_empty() });
+        assert_eq!((posted.len(), posted[0].channel, posted[0].to.as_str()), (1, Channel::Email, house.guardian.email.as_str()));
+        let link = posted[0].notice.link.clone().expect("a link");
+        let path = link.strip_prefix("https://care.example").expect("this server's");
+        let token = path.split_once("token=").expect("a token").1.to_owned();
+        assert_eq!(app.get(path, ANYONE).await.status, 200);
+        forget(&app, &house.guardian.email).await;
+        tokio::task::yield_now().await;
+        assert!(post.take().is_empty(), "nobody fills a mailbox");
+        assert_eq!(reset(&app, &token, "short").await.status, 400);
+        assert_eq!(led(&reset(&app, &token, "eight black ravens").await), "/app/sign-in?done=password");
+        assert_eq!(reset(&app, &token, "nine white swans").await.status, 404, "used up");
+        assert_eq!(app.get("/app/account", &house.guardian).await.status, 303, "sessions have ended");
+        app.sign_in(&house.guardian.email, "eight black ravens").await;
+    }
+
+    async fn a_link_for_a_new_password_is_void_after_half_an_hour_and_when_another_is_sent(t: TestDb) {
+        let post = Postbox::default();
+        let carrier = post.clone();
+        let app = TestApp::with(&t, |settings, _| {
+            settings.alarms.carrier = Some(std::sync::Arc::new(carrier));
+            settings.alarms.public_url = Some("https://care.example".to_owned());
+        }).await;
+        let house = app.house().await;
+        let mut links = Vec::new();
+        for _ in 0..2 {
+            submit(&app, "/app/forgotten", ANYONE, &[("email", house.elder.email.as_str())]).await;
+            let mut posted = Vec::new();
+            until!("the mail goes out", { posted.extend(post.take()); !posted.is_empty() });
+            links.push(posted[0].notice.link.clone().expect("a link").replace("https://care.example", ""));
+            app.advance(3 * 60_000).await;
+        }
+        assert_eq!(app.get(&links[0], ANYONE).await.status, 404, "the newer one counts");
+        assert_eq!(app.get(&links[1], ANYONE).await.status, 200);
+        app.advance(27 * 60_000).await;
+        assert_eq!(app.get(&links[1], ANYONE).await.status, 404);
+    }
+
+    async fn without_mail_a_forgotten_password_is_the_operators(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let page = app.get("/app/forgotten", ANYONE).await.text();
+        assert!(page.contains("운영자") && !page.contains("<form class=\"card\""), "{page}");
+    }
+
+    async fn ones_account_is_changed_by_its_forms(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let who = &house.guardian;
+        let fields = [
+            ("channel", "email"), ("channel", ""), ("channel", "push"), ("phone", "010-1234-5678"), ("language", "en"),
+            ("quiet_from", "22:00"), ("quiet_until", "07:00"), ("webhook_url", ""),
+        ];
+        assert_eq!(led(&submit(&app, "/app/account/channels", who, &fields).await), "/app/account?done=saved");
+        let contact = app.get("/v1/contacts", who).await.result();
+        assert_eq!((&contact["channels"], &contact["phone"]), (&json!(["email", "push"]), &json!("010-1234-5678")));
+        assert_eq!(contact["quiet"], json!({"from": "22:00", "until": "07:00"}));
+        let fields = [("email", who.email.as_str()), ("user_name", "새 이름"), ("birth_date", "1980-05-06"), ("address", "경기도 수원시")];
+        assert_eq!(led(&submit(&app, "/app/account/profile", who, &fields).await), "/app/account?done=saved");
+        let page = app.get("/app/account?done=saved", who).await.text();
+        assert!(page.contains("새 이름") && page.contains("저장했습니다"), "{page}");
+        let other = app.sign_in(&who.email, PASSWORD).await;
+        assert_eq!(led(&submit(&app, "/app/account/sessions/end", who, &[]).await), "/app/account?done=saved");
+        let as_other = app.request("GET /app/account").header("cookie", format!("session_id={other}")).send().await;
+        assert_eq!(as_other.status, 303, "signed out there");
+        assert_eq!(app.get("/app/account", who).await.status, 200, "and not here");
+    }
+}

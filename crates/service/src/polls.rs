@@ -1,7 +1,7 @@
 //! Thinned reports that are kept for whoever asks for a long range again and again, as the existing page does: a year, every five
 //! seconds, to a new end each time.
 //!
-//! The answer is the very one of [`Pages`](crate::pages::Pages): the oldest report, one of each cell of a [`Grid`], and the newest ones
+//! The answer is the very one of [`Pages`](crate::pages::Pages): the oldest report, one of each cell of a `Grid`, and the newest ones
 //! whole. Cells begin at multiples of the grid's step, so that they stay what they are when the range moves on. What is kept, for each
 //! family and kind:
 //!

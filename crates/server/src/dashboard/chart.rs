@@ -89,13 +89,13 @@ impl Chart<'_> {
         let Some(last) = self.points.last() else {
             return visit.t("이 기간에는 잰 값이 없습니다.", "Nothing was measured in this time.").to_owned();
         };
-        let least = self.points.iter().map(|point| point.least).fold(f64::INFINITY, f64::min);
-        let most = self.points.iter().map(|point| point.most).fold(f64::NEG_INFINITY, f64::max);
-        let (least, most, last) = (number(least), number(most), number(last.mean));
+        let low = self.points.iter().map(|point| point.least).fold(f64::INFINITY, f64::min);
+        let high = self.points.iter().map(|point| point.most).fold(f64::NEG_INFINITY, f64::max);
+        let (low, high, last) = (number(low), number(high), number(last.mean));
         let (name, unit) = (self.name, self.unit);
         visit.t(
-            format!("{name}: 최저 {least}, 최고 {most}, 마지막 {last} {unit}"),
-            format!("{name}: least {least}, most {most}, last {last} {unit}"),
+            format!("{name}: 최저 {low}, 최고 {high}, 마지막 {last} {unit}"),
+            format!("{name}: least {low}, most {high}, last {last} {unit}"),
         )
     }
 

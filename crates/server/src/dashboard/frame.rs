@@ -1,4 +1,5 @@
 //! What is around every page.
+#![expect(clippy::needless_pass_by_value, reason = "a page hands its content over")]
 
 use carebot_model::FamilyId;
 use carebot_model::alarms::text::Language;

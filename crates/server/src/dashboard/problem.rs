@@ -70,9 +70,6 @@ pub fn words(error: &Error, language: Language) -> String {
         Error::Invalid(carebot_service::images::NOT_A_PICTURE) => {
             ("사진 파일이 아닙니다 (JPEG, PNG, GIF, WebP).", "This is no picture (JPEG, PNG, GIF, WebP).")
         }
-        Error::Invalid(carebot_service::images::TOO_MANY_PIXELS) => {
-            ("사진이 너무 큽니다.", "The picture is too large.")
-        }
         Error::Invalid(text) if text.contains("(address)") => {
             ("시도와 시군구를 골라 주세요.", "Please choose province and district.")
         }
@@ -88,7 +85,9 @@ pub fn words(error: &Error, language: Language) -> String {
             "Too many failed attempts. Please try again in a while.",
         ),
         Error::TooLong(_) => ("글이 너무 깁니다.", "The text is too long."),
-        Error::TooLarge(_) => ("사진이 너무 큽니다.", "The picture is too large."),
+        Error::TooLarge(_) | Error::Invalid(carebot_service::images::TOO_MANY_PIXELS) => {
+            ("사진이 너무 큽니다.", "The picture is too large.")
+        }
         Error::NotFound("Password reset not found") => (
             "이 주소는 이미 썼거나 시간이 지났습니다. 다시 요청해 주세요.",
             "This link was used, or its time is over. Please ask for another one.",
@@ -99,7 +98,7 @@ pub fn words(error: &Error, language: Language) -> String {
             "지금은 서버가 답할 수 없습니다. 잠시 뒤에 다시 해 주세요.",
             "The server can not answer now. Please try again in a moment.",
         ),
-        Error::OutOfBounds(text) => return (*text).to_string(),
+        Error::OutOfBounds(text) => return text.clone(),
         Error::Invalid(_) | Error::Conflict(_) => ("입력한 내용을 확인해 주세요.", "Please check what you entered."),
         _ => ("문제가 생겼습니다. 잠시 뒤에 다시 해 주세요.", "Something went wrong. Please try again in a moment."),
     };

@@ -5,13 +5,9 @@ use crate::prelude::*;
 
 /// Sends a form of a page.
 async fn post(app: &TestApp, who: impl carebot_testkit::app::Who, path: &str, fields: &[(&str, &str)]) -> Reply {
-    let encoded: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
+    let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let request = app.request(&format!("POST {path}")).by(who);
-    request.body("application/x-www-form-urlencoded", encoded.join("&")).send().await
-}
-
-fn percent(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    request.body("application/x-www-form-urlencoded", encoded).send().await
 }
 
 /// Sends a form that has a file after its fields.

@@ -4,7 +4,7 @@ use axum::routing::{get, post};
 use carebot_model::AccountId;
 use carebot_model::alarms::Channel;
 use carebot_model::alarms::text::Language;
-use carebot_model::authentication::SessionKind;
+use carebot_model::authentication::{Session, SessionKind};
 use carebot_service::Error;
 use carebot_service::accounts::Details;
 use carebot_service::contacts::{ContactChange, Quiet};
@@ -37,7 +37,6 @@ async fn account(visit: Visit) -> Answer {
     let contact = service.get_contact(actor, None).await?;
     let devices = service.list_subscriptions(actor, None).await?;
     let sessions = service.list_sessions(actor, None).await?;
-    let own = actor.session().map(|session| session.id);
     let chosen = Region::of_fields(&visit.query);
     let region = if chosen == Region::default() { Region::of_address(known.address.as_deref()) } else { chosen };
     let tested = visit.query.get("tested").map(|_| visit.query.is_on("good"));
@@ -104,25 +103,7 @@ async fn account(visit: Visit) -> Answer {
                 button.button { (visit.t("바꾸기", "Change")) }
             }
         }
-        section {
-            h2 { (visit.t("로그인한 곳", "Where I am signed in")) }
-            ul.lines {
-                @for session in sessions.iter().filter(|session| session.revoked_at.is_none()) {
-                    li {
-                        span.at { (ago(&visit, session.last_seen)) }
-                        div {
-                            (session.label.as_deref().unwrap_or("-"))
-                            @if session.kind == SessionKind::Robot { " · " strong { (visit.t("로봇", "robot")) } }
-                            @if Some(session.id) == own { " · " (visit.t("지금 이 기기", "this one")) }
-                        }
-                    }
-                }
-            }
-            form method="post" action="/app/account/sessions/end" {
-                button.button.quiet { (visit.t("다른 모든 기기에서 로그아웃", "Sign out everywhere else")) }
-                p.small { (visit.t("로봇은 로그아웃하지 않습니다.", "The robot stays signed in.")) }
-            }
-        }
+        (signed_in(&visit, &sessions))
         section {
             h2 { (visit.t("내 자료", "My data")) }
             p { a.button.quiet href="/app/account/export" download { (visit.t("모두 내려받기 (JSON)", "Download everything (JSON)")) } }
@@ -139,6 +120,32 @@ async fn account(visit: Visit) -> Answer {
         }
     };
     Ok(page(frame::plain(&visit, visit.t("내 계정", "My account"), &Live::No, content)))
+}
+
+/// Where the visitor is signed in.
+fn signed_in(visit: &Visit, sessions: &[Session]) -> Markup {
+    let own = visit.actor.session().map(|session| session.id);
+    html! {
+        section {
+            h2 { (visit.t("로그인한 곳", "Where I am signed in")) }
+            ul.lines {
+                @for session in sessions.iter().filter(|session| session.revoked_at.is_none()) {
+                    li {
+                        span.at { (ago(visit, session.last_seen)) }
+                        div {
+                            (session.label.as_deref().unwrap_or("-"))
+                            @if session.kind == SessionKind::Robot { " · " strong { (visit.t("로봇", "robot")) } }
+                            @if Some(session.id) == own { " · " (visit.t("지금 이 기기", "this one")) }
+                        }
+                    }
+                }
+            }
+            form method="post" action="/app/account/sessions/end" {
+                button.button.quiet { (visit.t("다른 모든 기기에서 로그아웃", "Sign out everywhere else")) }
+                p.small { (visit.t("로봇은 로그아웃하지 않습니다.", "The robot stays signed in.")) }
+            }
+        }
+    }
 }
 
 /// What a channel is called.

@@ -216,7 +216,7 @@ fn sentence(visit: &Visit, names: &Names, now: &Now) -> (&'static str, String) {
 async fn home(visit: Visit) -> Answer {
     let family = visit.family()?;
     let names = names(&visit, family).await?;
-    let now = gather(&visit, family).await?;
+    let now = Box::pin(gather(&visit, family)).await?;
     let (mood, said) = sentence(&visit, &names, &now);
     let title = visit.t("지금", "Now");
     let content = html! {

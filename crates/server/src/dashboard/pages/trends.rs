@@ -1,5 +1,7 @@
 //! Trends: what was measured over a day, a week, a month, a year; as charts, tables, CSV, and on one sheet for the doctor.
 
+use std::fmt::Write as _;
+
 use axum::body::Body;
 use axum::response::Response;
 use axum::routing::get;
@@ -345,10 +347,9 @@ async fn csv(visit: Visit) -> Answer {
             let Some(figures) = sum.figures(place) else { continue };
             let (utc, kst) = (sum.start.civil(), korea::civil(sum.start));
             let (kind, field, unit) = (measure.kind, measure.field, measure.unit.1);
-            text += &format!(
-                "{utc},{kst},{kind},{field},{unit},{},{},{},{}\r\n",
-                figures.count, figures.min, figures.mean, figures.max
-            );
+            let (count, min, mean, max) = (figures.count, figures.min, figures.mean, figures.max);
+            // Writing to a string does not fail.
+            let _ = write!(text, "{utc},{kst},{kind},{field},{unit},{count},{min},{mean},{max}\r\n");
         }
     }
     let mut response = Response::new(Body::from(text));

@@ -1,5 +1,6 @@
 """An invented family with six days behind it: as long back as a robot may report. Nobody here exists."""
 
+import concurrent.futures
 import datetime
 import math
 import sys
@@ -36,6 +37,7 @@ def build(server, carebot, database):
         "guardian": account(server, "daughter", "sub", "김하늘"),
         "second": account(server, "son", "sub", "김바다"),
         "worker": account(server, "nurse", "sub", "박돌봄"),
+        "many": account(server, "nurse2", "sub", "이돌봄"),
         "stranger": account(server, "stranger", "sub", "최남남"),
         "operator": {"email": "operator@example.org", "token": people.sign_in(server, "operator@example.org")},
     }
@@ -91,6 +93,24 @@ def live(server, who):
         ("active", {"score": 74, "action": "텔레비전 시청", "is_critical": False}),
     ):
         people.must(server, "POST", f"/status/{kind}", {"family_id": family, **fields}, token)
+
+
+def street(server, who, count):
+    """So many more homes of which a care worker takes care; in every twentieth somebody falls."""
+    operator, worker = who["operator"]["token"], who["many"]["id"]
+
+    def home(number):
+        elder = account(server, f"elder{number}", "main", f"이웃{number}")
+        family = people.must(server, "POST", "/families", {"main_user": elder["id"], "family_name": f"{number}호"}, operator)["id"]
+        body = {"family_id": family, "user_id": worker, "nickname": "돌봄 선생님"}
+        people.must(server, "POST", "/members", body, operator)
+        live(server, {"family": family, "elder": elder})
+        if number % 20 == 0:
+            fall(server, {"family": family, "elder": elder})
+
+    with concurrent.futures.ThreadPoolExecutor(4) as some:
+        for done in [some.submit(home, number) for number in range(count)]:
+            done.result()
 
 
 def fall(server, who):

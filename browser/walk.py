@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,10 @@ WIDTHS = (360, 1280)
 LANGUAGES = ("ko", "en")
 # What a page may weigh, in bytes over the wire: the first with everything it loads, each after it.
 FIRST, LATER = 100_000, 20_000
+# And how many requests each may take.
+FIRST_REQUESTS, LATER_REQUESTS = 8, 3
+# So many homes has a care worker who has many.
+HOMES = 200
 # The least height and width of what is pressed, in pixels (WCAG 2.2, 2.5.8, wants 24; a thumb wants more).
 THUMB = 40
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
@@ -129,6 +134,10 @@ class Walk:
             weight, most = sum(sizes), FIRST if index == 0 else LATER
             if weight > most:
                 self.blame(now[0], f"{weight:.0f} bytes, {most} are allowed")
+            # What the browser still has costs nothing, and the stream of events stays open.
+            asked = [size for size in sizes if size > 0]
+            if len(asked) > (FIRST_REQUESTS if index == 0 else LATER_REQUESTS):
+                self.blame(now[0], f"{len(asked)} requests")
             if page.get_attribute("html", "lang") != language:
                 self.blame(now[0], "in another language")
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -151,6 +160,7 @@ class Walk:
         context = self.context(None)
         page = self.page(context, lambda: "sign-in by keyboard")
         page.goto(f"{self.server.url}/app/")
+        expect(page.get_by_label("이메일")).to_be_focused()
         page.keyboard.type(self.who["guardian"]["email"])
         page.keyboard.press("Tab")
         page.keyboard.type(home.PASSWORD)
@@ -206,6 +216,92 @@ class Walk:
         for context in contexts:
             context.close()
 
+    def linked_walk(self):
+        """The districts follow the province; a message and a reading come in while one looks; one sheet is one page."""
+        context = self.context("guardian")
+        page = self.page(context, lambda: "linked")
+        page.goto(f"{self.server.url}/app/account")
+        page.get_by_label("시도").select_option("제주특별자치도")
+        expect(page.get_by_label("시군구").locator("option")).to_have_count(3)
+        page.get_by_label("시군구").select_option("서귀포시")
+        page.locator("#address").get_by_role("button", name="저장").click()
+        expect(page.locator("#address")).to_contain_text("제주특별자치도 서귀포시")
+        family = f"{self.server.url}/app/families/{self.who['family']}"
+        page.goto(f"{family}/messages?with={self.who['elder']['id']}")
+        body = {"from_id": self.who["elder"]["id"], "to_id": self.who["guardian"]["id"], "content": "지금 뭐 하니?"}
+        home.people.must(self.server.url, "POST", "/messages/send", body, self.who["elder"]["token"])
+        expect(page.locator("main")).to_contain_text("지금 뭐 하니?", timeout=10_000)
+        page.goto(family)
+        report = {"family_id": self.who["family"], "heart_rate": 87}
+        home.people.must(self.server.url, "POST", "/status/health", report, self.who["elder"]["token"])
+        expect(page.locator("#readings")).to_contain_text("87", timeout=20_000)
+        page.goto(f"{family}/sheet")
+        sheet = self.shots / "sheet.pdf"
+        page.pdf(path=sheet, prefer_css_page_size=True)
+        leaves = len(re.findall(rb"/Type\s*/Page\b", sheet.read_bytes()))
+        if leaves != 1:
+            self.blame("sheet", f"{leaves} pages of paper")
+        context.close()
+
+    def elder_walk(self):
+        """She calls for help with the keyboard; her page shows it, and offers her nothing that others have to do."""
+        context = self.context("elder", width=360)
+        page = self.page(context, lambda: "call for help")
+        page.goto(f"{self.server.url}/app/families/{self.who['family']}")
+        page.locator("summary", has_text="도움 요청하기").press("Enter")
+        page.locator("form[action$='/call']").get_by_role("button").press("Enter")
+        page.wait_for_url("**/alarms/*")
+        page.screenshot(path=self.shots / "call-elder-ko-360.png", full_page=True)
+        page.goto(f"{self.server.url}/app/families/{self.who['family']}")
+        expect(page.locator("#open .alarm.crit")).to_be_visible()
+        expect(page.get_by_role("button", name="확인")).to_have_count(0)
+        page.screenshot(path=self.shots / "home-called-elder-ko-360.png", full_page=True)
+        context.close()
+        context = self.context("second")
+        page = self.page(context, lambda: "the call is over")
+        page.goto(f"{self.server.url}/app/families/{self.who['family']}")
+        page.get_by_role("button", name="끝났음").press("Enter")
+        expect(page.locator("main")).to_contain_text("끝")
+        context.close()
+
+    def many_walk(self):
+        """Two hundred homes, with the keyboard alone; somebody falls in the last of them."""
+        home.street(self.server.url, self.who, HOMES)
+        context = self.context("many")
+        page = self.page(context, lambda: "many homes")
+        wire = context.new_cdp_session(page)
+        wire.send("Network.enable")
+        sizes = []
+        wire.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+        started = time.monotonic()
+        page.goto(f"{self.server.url}/app/board", wait_until="load")
+        print(f"{HOMES} homes: {sum(sizes):.0f} bytes, shown after {time.monotonic() - started:.2f} s")
+        if sum(sizes) > FIRST:
+            self.blame("many homes", f"{sum(sizes):.0f} bytes, {FIRST} are allowed")
+        expect(page.locator("#homes tr")).to_have_count(HOMES)
+        page.screenshot(path=self.shots / "board-many-ko-1280.png")
+        concerned = page.locator("#homes tr.crit")
+        expect(concerned).to_have_count(HOMES // 20)
+        if page.locator("#homes tr").first.get_attribute("class") != "crit":
+            self.blame("many homes", "who needs somebody does not come first")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        expect(page.locator("#homes tr").first.locator("th a")).to_be_focused()
+        page.keyboard.press("Tab")
+        page.locator("#homes tr").first.get_by_role("button").press("Enter")
+        expect(concerned).to_have_count(HOMES // 20 - 1)
+        page.keyboard.press("/")
+        page.keyboard.type(f"이웃{HOMES - 1}")
+        page.keyboard.press("Enter")
+        expect(page.locator("#homes tr")).to_have_count(1)
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.locator("#glance")).to_be_visible()
+        for found in self.axe.run(page, options=RULES).response["violations"]:
+            self.blame("many homes", found["help"])
+        context.close()
+
     def foreign_walk(self):
         """A stranger sees nothing of the family."""
         context = self.context("stranger")
@@ -220,23 +316,25 @@ class Walk:
 
 
 def pictures(walk, folder):
-    """The pictures of the README, from the same invented home."""
+    """The pictures of the README, from the same invented home and some of its neighbours."""
     folder.mkdir(parents=True, exist_ok=True)
-    family = f"/app/families/{walk.who['family']}"
-    wanted = [
-        ("home-phone", "guardian", family, 360),
-        ("alarm-phone", "guardian", f"{family}/alarms", 360),
-        ("trends", "guardian", f"{family}/trends?span=week", 1280),
-        ("board", "worker", "/app/board", 1280),
-        ("messages-phone", "guardian", f"{family}/messages?with={walk.who['elder']['id']}", 360),
-        ("people", "elder", f"{family}/people", 1280),
-    ]
-    for title, name, path, width in wanted:
-        context = walk.context(name, "ko", width)
+    home.street(walk.server.url, walk.who, 24)
+    place = f"{walk.server.url}/app/families/{walk.who['family']}"
+
+    def shoot(title, name, path, width):
+        context = walk.context(name, "ko", width, device_scale_factor=2 if width < 600 else 1)
         page = context.new_page()
-        page.goto(walk.server.url + path)
+        page.goto(path)
         page.screenshot(path=folder / f"{title}.png")
         context.close()
+
+    shoot("home-phone", "guardian", place, 360)
+    shoot("trends", "guardian", f"{place}/trends?span=week", 1280)
+    shoot("messages-phone", "guardian", f"{place}/messages?with={walk.who['elder']['id']}", 360)
+    shoot("people", "elder", f"{place}/people", 1280)
+    shoot("board", "many", f"{walk.server.url}/app/board", 1280)
+    home.fall(walk.server.url, walk.who)
+    shoot("alarm-phone", "guardian", place, 360)
 
 
 def main():
@@ -264,10 +362,9 @@ def main():
                             walk.walk(name, some, language, width)
             if arguments.pictures:
                 pictures(walk, arguments.pictures)
-            if not arguments.only:
-                walk.form_walk()
-                walk.foreign_walk()
-                walk.live_walk()
+            elif not arguments.only:
+                for some in (walk.form_walk, walk.linked_walk, walk.elder_walk, walk.foreign_walk, walk.live_walk, walk.many_walk):
+                    some()
             browser.close()
         finally:
             server.process.terminate()

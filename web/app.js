@@ -34,10 +34,11 @@ async function refresh() {
     for (const part of document.querySelectorAll('[data-part]')) {
       const other = fresh.getElementById(part.id);
       if (!other) continue;
-      // Nobody loses what he is typing, or a picture he has opened.
-      const busy = part.contains(document.activeElement) && document.activeElement.matches('input, textarea, select');
-      const open = part.querySelector('details[open]');
-      if (busy || (open && !part.hasAttribute('data-always'))) continue;
+      // Nobody loses what he is typing.
+      const typed = [...part.querySelectorAll('input, textarea')].some((field) => field.value !== field.defaultValue);
+      if (typed || (part.contains(document.activeElement) && document.activeElement.matches('input, textarea, select'))) continue;
+      const open = [...part.querySelectorAll('details[open]')].map(named);
+      for (const details of other.querySelectorAll('details')) details.open = open.includes(named(details));
       if (part.innerHTML !== other.innerHTML || part.className !== other.className) {
         const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
         part.className = other.className;
@@ -54,9 +55,21 @@ async function refresh() {
   }
 }
 
+// What somebody has opened, such as a picture, stays open: it is known by what it belongs to.
+function named(details) {
+  const whose = details.closest('article, li')?.querySelector('a')?.getAttribute('href');
+  return whose + ' ' + details.querySelector('summary')?.textContent;
+}
+
+// What is urgent does not wait for what is not.
 let timer = null;
+let due = Infinity;
 function soon(delay) {
-  if (timer === null) timer = setTimeout(() => { timer = null; refresh(); }, delay);
+  const at = performance.now() + delay;
+  if (at >= due) return;
+  clearTimeout(timer);
+  due = at;
+  timer = setTimeout(() => { due = Infinity; refresh(); }, delay);
 }
 
 // Says honestly when what is shown may not be how it is.
@@ -151,8 +164,34 @@ function moveInRows() {
   });
 }
 
+// The districts of a province, as soon as it is chosen. Without a script a button shows them.
+function linkRegions() {
+  for (const province of document.querySelectorAll('select[data-province]')) {
+    const district = province.form.elements.district;
+    province.form.querySelector('[name=choose]').hidden = true;
+    const first = district.options[0];
+    first.textContent = district.dataset.choose;
+    province.addEventListener('change', async () => {
+      district.replaceChildren(first);
+      const chosen = province.value;
+      if (!chosen) return;
+      const answer = await fetch('/tools/sub-region/' + encodeURIComponent(chosen)).catch(() => null);
+      const all = answer?.ok ? (await answer.json()).result : null;
+      if (province.value !== chosen) return;
+      if (!all) { province.form.querySelector('[name=choose]').hidden = false; return; }
+      const names = all.filter((region) => region.main_region === chosen).map((region) => region.sub_region_name);
+      for (const name of names) district.append(new Option(name, name));
+    });
+  }
+}
+
+// A cookie for https is dropped here: better said than a form that comes back again and again.
+const insecure = document.getElementById('insecure');
+if (insecure) insecure.hidden = !document.body.dataset.secure || window.isSecureContext;
+
 showTimes(document);
 follow();
+linkRegions();
 moveInRows();
 for (const back of document.querySelectorAll('[data-back]')) {
   back.addEventListener('click', (event) => { event.preventDefault(); history.back(); });

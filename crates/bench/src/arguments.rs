@@ -26,6 +26,7 @@ The benchmark of carebot. Build it with --release, on a quiet machine:
                                  docs/reliability.md
   --series                       instead of all that: series and long polls of a year of one elder, 5.3 million reports (with
                                  --no-million: a million); for docs/series.md
+  --pages                        instead of all that: the pages for people, and the board of 200 homes
   --write FILE                   put the tables between the markers of this file as well
 
 MariaDB must be installed for its half, and sysbench for the comparison with it
@@ -68,6 +69,8 @@ pub struct Arguments {
     pub alarms: bool,
     /// Whether series and long polls are measured, instead of requests.
     pub series: bool,
+    /// Whether the pages for people are measured, instead of requests.
+    pub pages: bool,
     /// Another build of this program to be compared with.
     pub against: Option<PathBuf>,
     /// The document that gets the tables.
@@ -86,6 +89,7 @@ impl Arguments {
             only: None,
             alarms: false,
             series: false,
+            pages: false,
             against: None,
             write: None,
         };
@@ -114,6 +118,7 @@ impl Arguments {
                 "--only" => arguments.only = Some(value()?),
                 "--alarms" => arguments.alarms = true,
                 "--series" => arguments.series = true,
+                "--pages" => arguments.pages = true,
                 "--against" => arguments.against = Some(value()?.into()),
                 "--write" => arguments.write = Some(value()?.into()),
                 other => return Err(format!("there is no `{other}`; see --help").into()),

@@ -16,6 +16,7 @@
 //! * [`run`]: the rounds; [`report`] and [`machine`]: what comes out.
 //! * [`alarms`]: streams that are open, and how long it takes until somebody has a notice.
 //! * [`series`]: sums over a year, and the page that asks for the year again and again.
+//! * [`pages`]: the pages for people. [`single`]: one connection that asks, for both.
 //! * [`compare`]: two builds against each other, for whoever makes something faster on a machine that is not quiet.
 //!
 //! # To add a workload
@@ -27,6 +28,7 @@ mod child;
 mod compare;
 mod load;
 mod machine;
+mod pages;
 mod process;
 mod raw_sqlite;
 mod report;
@@ -34,6 +36,7 @@ mod run;
 mod scene;
 mod seed;
 mod series;
+mod single;
 mod sysbench;
 mod work;
 

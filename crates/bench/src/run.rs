@@ -14,7 +14,7 @@ use crate::process::{CpuTime, Memory};
 use crate::raw_sqlite::{self, Raw};
 use crate::scene::{Data, Engine, Running, Scene};
 use crate::work::Work;
-use crate::{Result, alarms, compare, machine, report, seed, series, sysbench};
+use crate::{Result, alarms, compare, machine, pages, report, seed, series, sysbench};
 
 /// Which part of a measurement's length is asked before it and not counted: connections, statements and caches get warm.
 const WARM_UP: u32 = 5;
@@ -124,6 +124,10 @@ pub fn run(arguments: &Arguments) -> Result {
         let folder = new_folder()?;
         let mariadb = if arguments.engines.contains(&Engine::MariaDb) { Some(start_mariadb()?) } else { None };
         runtime.block_on(series::run(arguments, &std::env::current_exe()?, folder.path(), mariadb.as_ref()))?
+    } else if arguments.pages {
+        let folder = new_folder()?;
+        let mariadb = if arguments.engines.contains(&Engine::MariaDb) { Some(start_mariadb()?) } else { None };
+        runtime.block_on(pages::run(arguments, &std::env::current_exe()?, folder.path(), mariadb.as_ref()))?
     } else {
         report::tables(&runtime.block_on(measure(arguments))?, arguments)
     };

@@ -2,9 +2,11 @@
 
 use carebot_database::ambient::{Clock, SystemClock, SystemRng};
 use carebot_database::authentication::NewSession;
-use carebot_database::{Db, DbError, Value, accounts, authentication, families, migrate, params, transact};
+use carebot_database::members::NewMember;
+use carebot_database::{Db, DbError, Value, accounts, authentication, families, members, migrate, params, transact};
 use carebot_model::access::{Action, Permit, Relation, Relations};
 use carebot_model::accounts::{Gender, NewAccount, Role};
+use carebot_model::members::Position;
 use carebot_model::text::{Email, Name};
 use carebot_model::{AccountId, Date, FamilyId, RowId, Timestamp};
 use carebot_service::passwords::Passwords;
@@ -42,6 +44,8 @@ pub struct User {
 pub struct Seeded {
     /// Sessions to ask with.
     pub users: Vec<User>,
+    /// Somebody who looks after others.
+    pub guardian: AccountId,
     /// The newest thousand reports of every family are those from here on.
     pub newest_thousand: Timestamp,
     /// Everything from here on was written by the benchmark.
@@ -66,7 +70,29 @@ pub async fn fill(db: &Db, data: Data) -> Result<Seeded> {
     reports(db, &people, data, newest).await?;
     // Of a time apart: the rows of one family are an interval from each other, those of the next a millisecond later.
     let newest_thousand = newest.plus_millis(-data.interval() * 999);
-    Ok(Seeded { users: people.users, newest_thousand, end: newest.plus_millis(data.interval()) })
+    Ok(Seeded {
+        users: people.users,
+        guardian: people.guardian,
+        newest_thousand,
+        end: newest.plus_millis(data.interval()),
+    })
+}
+
+/// Lets the guardian into so many families as a care worker, and signs her in.
+pub async fn nurse(db: &Db, seeded: &Seeded, homes: usize, now: Timestamp) -> Result<User> {
+    let guardian = seeded.guardian;
+    let asked = permit(guardian)?;
+    let rng = SeededRng::new(2);
+    let token = transact!(db, tx => {
+        for user in seeded.users.iter().take(homes) {
+            let new = NewMember { family: user.family, nickname: None, position: Position::CareWorker, approved_by: Some(guardian) };
+            members::create(&mut tx, &asked, &new, now, &rng).await?;
+        }
+        let id = RowId::compose(now.millis() - RowId::EPOCH_MS, 61, 0);
+        let session = NewSession { id, account: guardian, is_main: false, label: Some("a laptop".to_owned()) };
+        authentication::create_session(&mut tx, &session, now, &rng).await
+    })?;
+    Ok(User { token, family: seeded.users[0].family })
 }
 
 struct People {

@@ -15,9 +15,9 @@ use carebot_testkit::mariadb::Server as MariaDb;
 
 use crate::Result;
 use crate::arguments::Arguments;
-use crate::load::{Connection, count};
 use crate::process::CpuTime;
 use crate::scene::{Data, Engine, Running, Scene};
+use crate::single::{self, Took};
 
 /// How often each is asked for.
 const TIMES: usize = 100;
@@ -26,41 +26,9 @@ const PATIENCE: Duration = Duration::from_mins(30);
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 
-/// What asking for something took.
-struct Took {
-    /// Each, sorted.
-    latencies: Vec<Duration>,
-    /// Processor time of the server for each.
-    server: Duration,
-    /// And of MariaDB.
-    database: Option<Duration>,
-    /// Bytes of an answer.
-    bytes: usize,
-}
-
-impl Took {
-    fn line(&self, engine: Engine, what: &str) -> String {
-        let at = |hundredths: usize| {
-            self.latencies.get(self.latencies.len() * hundredths / 100).copied().unwrap_or_default()
-        };
-        let millis = |duration: Duration| format!("{:.1}", duration.as_secs_f64() * 1_000.0);
-        format!(
-            "| {} | {what} | {} | {} | {} | {} | {:.0} |\n",
-            engine.name(),
-            millis(at(50)),
-            millis(at(95)),
-            millis(self.server),
-            self.database.map_or_else(|| "-".to_owned(), millis),
-            count(self.bytes) / 1_024.0
-        )
-    }
-}
-
 /// Measures on the engines that are wanted, and gives what there is to say, as tables in Markdown.
 pub async fn run(arguments: &Arguments, program: &Path, folder: &Path, mariadb: Option<&MariaDb>) -> Result<String> {
-    let mut text = String::from(
-        "| engine | what | p50 ms | p95 ms | server's CPU ms | database's CPU ms | KiB |\n|---|---|---|---|---|---|---|\n",
-    );
+    let mut text = single::HEAD.to_owned();
     let mut notes = String::new();
     let data = if arguments.million { Data::Year } else { Data::OneFamily };
     for engine in &arguments.engines {
@@ -176,38 +144,16 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Asks one after the other; what is done before each question is not measured.
-    async fn ask<F>(&self, times: usize, path: impl Fn(usize) -> F) -> Result<Took>
+    /// Asks for the reports of the home; what is done before each question is not measured.
+    async fn ask<F>(&self, times: usize, query: impl Fn(usize) -> F) -> Result<Took>
     where
         F: Future<Output = Result<String>>,
     {
         let user = &self.scene.seeded.users[0];
-        let mut connection = Connection::open(self.server.address).await?;
-        let mut took = Took { latencies: Vec::new(), server: Duration::ZERO, database: None, bytes: 0 };
-        let pid = self.mariadb.and_then(MariaDb::pid);
-        for number in 0..times {
-            let path = path(number).await?;
-            let request = format!(
-                "GET /status/home/{}{path} HTTP/1.1\r\nhost: localhost\r\ncookie: session_id={}\r\n\r\n",
-                user.family, user.token
-            );
-            let (server, database) = (CpuTime::now(self.server.pid())?, pid.map(CpuTime::now).transpose()?);
-            let asked = Instant::now();
-            let (status, body) = connection.ask(request.as_bytes()).await?;
-            took.latencies.push(asked.elapsed());
-            if status != 200 {
-                return Err(format!("{path} was answered with {status}: {body}").into());
-            }
-            took.server += server.elapsed()?;
-            if let Some(database) = database {
-                took.database = Some(took.database.unwrap_or_default() + database.elapsed()?);
-            }
-            took.bytes = body.len();
-        }
-        let times = u32::try_from(times)?;
-        took.server /= times;
-        took.database = took.database.map(|all| all / times);
-        took.latencies.sort_unstable();
-        Ok(took)
+        let path = |number| {
+            let query = query(number);
+            async move { Ok(format!("/status/home/{}{}", user.family, query.await?)) }
+        };
+        single::ask((self.server, self.mariadb), user, times, path).await
     }
 }

@@ -160,7 +160,8 @@ fn warnings(members: &[Reach]) -> Vec<Words> {
         )];
     }
     let mut warnings = Vec::new();
-    if !members.iter().any(|member| member.reachable) {
+    let somebody = members.iter().any(|member| member.reachable);
+    if !somebody {
         warnings.push(Words::new(
             "아무에게도 알림을 보낼 수 없습니다. 알림 받을 방법을 등록해 주세요.",
             "Nobody can be reached: somebody should set up a channel.",
@@ -171,7 +172,7 @@ fn warnings(members: &[Reach]) -> Vec<Words> {
             "보호자가 없습니다. 알림은 돌봄 인력에게 바로 갑니다.",
             "There is no guardian: alarms go to care workers and staff at once.",
         )),
-        Some(first) if !first.reachable => warnings.push(Words::new(
+        Some(first) if somebody && !first.reachable => warnings.push(Words::new(
             "첫 번째 보호자에게 알림을 보낼 수 없습니다. 알림 받을 방법을 등록하거나 순서를 바꿔 주세요.",
             "The first guardian can not be reached: set up a channel, or change the order.",
         )),

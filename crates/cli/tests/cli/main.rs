@@ -12,4 +12,5 @@ mod import;
 mod migrate;
 mod replay;
 mod serve;
+mod simulation;
 mod tls;

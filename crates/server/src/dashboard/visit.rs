@@ -11,12 +11,13 @@ use carebot_model::{AccountId, FamilyId, RowId, Timestamp};
 use carebot_service::Service;
 use carebot_service::authentication::Client;
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::problem::Problem;
 use crate::app::App;
 use crate::context::{ClientAddress, From as Caller};
-use crate::edge::cookie;
+use crate::edge::cookie::{self, CookieSettings};
 use crate::extract::body;
 
 /// The cookie that keeps the language somebody chose.
@@ -93,6 +94,13 @@ impl Fields {
     }
 }
 
+/// The host that a request was sent to.
+fn host(parts: &Parts) -> Option<String> {
+    let named = || parts.headers.get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok();
+    let authority = parts.uri.authority().cloned().or_else(named)?;
+    Some(authority.host().to_ascii_lowercase())
+}
+
 /// Somebody who looks at a page.
 #[derive(Clone, Debug)]
 pub struct Visit {
@@ -112,6 +120,8 @@ pub struct Visit {
     pieces: Vec<String>,
     /// From where.
     pub client: Client,
+    /// The host that was asked for, without its port.
+    host: String,
     /// When.
     pub now: Timestamp,
 }
@@ -136,12 +146,18 @@ impl FromRequestParts<App> for Visit {
             query: Fields::parse(parts.uri.query().unwrap_or_default().as_bytes()),
             pieces,
             client,
+            host: host(parts).unwrap_or_default(),
             now: app.service().now(),
         })
     }
 }
 
 impl Visit {
+    /// The session cookie, as this visitor's browser keeps it.
+    pub fn cookie(&self) -> CookieSettings {
+        self.app.settings().cookie.at(&self.host)
+    }
+
     /// The use cases.
     pub fn service(&self) -> &Arc<Service> {
         self.app.service()

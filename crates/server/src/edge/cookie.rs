@@ -41,6 +41,16 @@ impl CookieSettings {
         self.header("session_id=\"\"", "; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0")
     }
 
+    /// For a browser that came to a host: it drops a cookie of a domain to which that host does not belong, such as `localhost`
+    /// at 127.0.0.1.
+    pub fn at(&self, host: &str) -> Self {
+        let belongs = |domain: &String| {
+            let domain = domain.trim_start_matches('.');
+            host.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        Self { domain: self.domain.clone().filter(belongs), ..*self }
+    }
+
     fn header(&self, pair: &str, extra: &str) -> Option<HeaderValue> {
         let domain = self.domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
         let secure = if self.secure { "; Secure" } else { "" };
@@ -65,6 +75,17 @@ mod tests {
         assert_eq!(read("a=b; session_id=\"abc\"").as_deref(), Some("abc"));
         assert_eq!(read("session_id="), None);
         assert_eq!(read("xsession_id=abc"), None);
+    }
+
+    #[test]
+    fn a_cookie_has_a_domain_only_where_the_host_belongs_to_it() {
+        let settings = CookieSettings { domain: Some(".example.com".into()), ..CookieSettings::default() };
+        for host in ["example.com", "care.example.com"] {
+            assert_eq!(settings.at(host).domain, settings.domain, "{host}");
+        }
+        for host in ["127.0.0.1", "badexample.com", "example.com.evil", ""] {
+            assert_eq!(settings.at(host).domain, None, "{host}");
+        }
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// How channels are reached; none hands nothing out.
     pub carrier: Option<Arc<dyn Carrier>>,
+    /// For how long what a family set is believed without asking the database; zero asks every time.
+    pub believed: Duration,
     /// How many notices are handed out at the same time.
     pub at_once: usize,
     /// Whether the webhooks and push services that people enter may lie in private networks.
@@ -86,6 +88,7 @@ impl Default for Settings {
             key: ChainKey::new(b"a key for tests, known to everybody"),
             public_url: None,
             carrier: None,
+            believed: BELIEVED,
             at_once: 64,
             allow_private: false,
             dead_man: None,
@@ -105,7 +108,7 @@ pub(crate) struct Alarms {
     /// Wakes the loop that hands out.
     pub deliveries: Notify,
     /// What families set about their rules.
-    sets: Cache<FamilyId, Arc<RuleSet>>,
+    sets: Option<Cache<FamilyId, Arc<RuleSet>>>,
     /// Room for notices on their way.
     pub places: Arc<Semaphore>,
     /// Which deliveries are on their way.
@@ -143,7 +146,8 @@ impl Alarms {
             rules: Notify::new(),
             ladders: Notify::new(),
             deliveries: Notify::new(),
-            sets: Cache::builder().max_capacity(50_000).time_to_live(BELIEVED).build(),
+            sets: (!settings.believed.is_zero())
+                .then(|| Cache::builder().max_capacity(50_000).time_to_live(settings.believed).build()),
             places: Arc::new(Semaphore::new(settings.at_once)),
             handing: Mutex::default(),
             fresh: Mutex::default(),
@@ -166,7 +170,9 @@ impl Alarms {
 
     /// What was set about a family's rules has changed.
     pub fn forget_rules(&self, family: FamilyId) {
-        self.sets.invalidate(&family);
+        if let Some(sets) = &self.sets {
+            sets.invalidate(&family);
+        }
     }
 
     /// A delivery is on its way; false if it was already.
@@ -252,11 +258,13 @@ fn tell(journal: &mut Journal, alarm: &Alarm, what: &str, notify: &[AccountId]) 
 impl Service {
     /// What a family set about its rules, believed for a moment.
     pub(crate) async fn rule_set(&self, family: FamilyId) -> Result<Arc<RuleSet>, DbError> {
-        if let Some(set) = self.alarms.sets.get(&family) {
+        if let Some(set) = self.alarms.sets.as_ref().and_then(|sets| sets.get(&family)) {
             return Ok(set);
         }
         let set = Arc::new(RuleSet::new(family, &rules::settings(&mut self.db.read(), family).await?));
-        self.alarms.sets.insert(family, Arc::clone(&set));
+        if let Some(sets) = &self.alarms.sets {
+            sets.insert(family, Arc::clone(&set));
+        }
         Ok(set)
     }
 

@@ -21,6 +21,8 @@ pub struct Report {
     pub criticals: u64,
     /// Of these, those without an alarm.
     pub without_alarm: u64,
+    /// The first of them, for whoever looks for the reason.
+    pub lost: Vec<String>,
     /// Of these, those that alarms counted more than once.
     pub counted_twice: u64,
     /// Alarms that were raised.
@@ -82,7 +84,7 @@ impl Report {
         let Broken { crashes, full_disks, lost_answers } = self.broken;
         #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
         let share = if notices == 0 { 0.0 } else { duplicates as f64 * 100.0 / notices as f64 };
-        vec![
+        let mut lines = vec![
             format!("simulated        {} h {:02} min", self.passed / 3_600_000, self.passed / 60_000 % 60),
             format!(
                 "faults           {crashes} servers killed, {full_disks} full disks, {lost_answers} lost answers of commits, {} clock jumps, {} outages of providers, {failures} failed hand-overs, {lost_yes} lost answers of providers",
@@ -102,6 +104,8 @@ impl Report {
                 self.acts, self.after_ack
             ),
             format!("timelines        {} entries, {} chains that do not verify", self.entries, self.broken_chains),
-        ]
+        ];
+        lines.extend(self.lost.iter().map(|lost| format!("lost             {lost}")));
+        lines
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use carebot_database::ambient::{Clock, ManualClock, SeededRng};
 use carebot_database::members::NewMember;
@@ -38,6 +39,8 @@ const WATCHES: i64 = 60_000;
 const SILENCE_AFTER_ACK: i64 = 2_000;
 /// How much longer time passes at the end, with nothing breaking: longer than a ladder and every pause between tries.
 const DRAIN: i64 = 45 * 60_000;
+/// Of so many that were lost the report says which.
+const LOST: usize = 10;
 const MINUTE: i64 = 60_000;
 /// After how long what somebody cleared too early is raised again, and how wrong the clock can be by which it was cleared.
 const AGAIN: i64 = 20 * MINUTE;
@@ -124,8 +127,6 @@ struct Taken {
     number: u64,
     happened_at: i64,
     taken_at: i64,
-    /// Whether something was broken when it was taken, or a little later.
-    is_disturbed: bool,
 }
 
 pub struct World {
@@ -156,8 +157,8 @@ pub struct World {
     episodes: BTreeMap<i64, i64>,
     first: BTreeMap<i64, i64>,
     after_ack: u64,
-    /// When something was last broken.
-    disturbed_at: i64,
+    /// From when until when something was broken.
+    disturbances: Vec<(i64, i64)>,
     broken: Broken,
     jumps: u64,
     outages: u64,
@@ -168,8 +169,8 @@ fn key_of(number: u64) -> String {
     format!("r-{number}")
 }
 
-/// Whether one of the gas alarms of a family was about a reading: it lasted when that was made, or counted it when it came late.
-/// If somebody cleared it, it is only raised again after a while.
+/// Whether one of the gas alarms of a family was about a reading: it was open when that was made, even if it turned out later that it had
+/// been over, or counted it when it came late. If somebody cleared it, it is only raised again after a while.
 async fn has_gas_alarm(db: &Db, taken: &Taken, alarms: impl Iterator<Item = &Alarm>) -> Result<bool> {
     let sql = "SELECT reported_at FROM home_status WHERE family_id = ? AND source_key = ?";
     let stored: Option<Timestamp> =
@@ -177,7 +178,8 @@ async fn has_gas_alarm(db: &Db, taken: &Taken, alarms: impl Iterator<Item = &Ala
     let Some(at) = stored else { return Ok(false) };
     for alarm in alarms {
         let grace = if alarm.clear_reason == Some(ClearReason::Person) { AGAIN } else { 0 };
-        if alarm.sensed_at <= at && alarm.ended_at.is_none_or(|ended| at <= ended.plus_millis(grace)) {
+        let until = alarm.ended_at.max(alarm.cleared_at);
+        if alarm.sensed_at <= at && until.is_none_or(|until| at <= until.plus_millis(grace)) {
             return Ok(true);
         }
         let entries = journal::timeline(&mut db.read(), &operator(taken.family)?, alarm.id).await?;
@@ -246,7 +248,7 @@ impl World {
             episodes: BTreeMap::new(),
             first: BTreeMap::new(),
             after_ack: 0,
-            disturbed_at: 0,
+            disturbances: Vec::new(),
             broken: Broken::default(),
             jumps: 0,
             outages: 0,
@@ -375,7 +377,7 @@ impl World {
             self.outages += 1;
             let length = self.chance.between(5_000, 10 * MINUTE);
             self.phones.down_for(length);
-            self.disturbed_at = self.disturbed_at.max(now + length);
+            self.disturbances.push((now, now + length));
         }
         for place in 0..self.servers.len() {
             let jumps = breaks && self.chance.one_in(self.profile.clock);
@@ -385,7 +387,7 @@ impl World {
                 server.clock.off.store(by, Ordering::SeqCst);
                 server.wrong_until = now + length;
                 self.jumps += 1;
-                self.disturbed_at = self.disturbed_at.max(now + length);
+                self.disturbances.push((now, now + length));
             } else if now >= server.wrong_until {
                 server.clock.off.store(0, Ordering::SeqCst);
             }
@@ -430,6 +432,8 @@ impl World {
                 carrier: Some(Arc::new(self.phones.clone())),
                 // One after the other, so that a seed decides the order.
                 at_once: 1,
+                // Its time is the machine's, which no seed decides.
+                believed: Duration::ZERO,
                 ..carebot_service::alarms::Settings::default()
             },
             ..Settings::default()
@@ -465,7 +469,7 @@ impl World {
             drop(service);
             db.close().await;
             server.starts_at = now + back;
-            self.disturbed_at = self.disturbed_at.max(now + back);
+            self.disturbances.push((now, now + back));
         }
     }
 
@@ -549,8 +553,7 @@ impl World {
         };
         // The detector and the call of today know no time of their own: they happen when they are taken.
         let happened_at = if matches!(send.what, What::Detector | What::Sos) { now } else { send.at };
-        let is_disturbed = now < self.disturbed_at;
-        self.taken.push(Taken { family, rule, number: send.number, happened_at, taken_at: now, is_disturbed });
+        self.taken.push(Taken { family, rule, number: send.number, happened_at, taken_at: now });
     }
 
     /// People look at what reached them, and some do something.
@@ -652,6 +655,15 @@ impl World {
                 })
             };
             report.without_alarm += u64::from(!has_alarm);
+            if !has_alarm && report.lost.len() < LOST {
+                report.lost.push(format!(
+                    "{} {} of family {}, happened at {happened}, acknowledged at {}",
+                    taken.rule.name(),
+                    key_of(taken.number),
+                    taken.family,
+                    taken.taken_at
+                ));
+            }
             // The alarm that this one raised, if it did not come upon one that was open.
             let raised = of_rule().find(|alarm| (alarm.raised_at.millis() - taken.taken_at).abs() <= TURN);
             if let Some(first) =
@@ -659,7 +671,8 @@ impl World {
             {
                 let passed = (first - taken.taken_at).max(0);
                 report.first.push(passed);
-                if !taken.is_disturbed {
+                let overlaps = |(from, until): &(i64, i64)| *from <= *first && taken.taken_at <= *until;
+                if !self.disturbances.iter().any(overlaps) {
                     report.calm_first.push(passed);
                 }
             }

@@ -262,7 +262,7 @@ async fn delete(Sent(visit, fields): Sent) -> Answer {
     let id: AccountId = visit.account()?;
     visit.service().delete_account(&visit.actor, id.as_str(), fields.raw("password").unwrap_or_default()).await?;
     let mut response = to("/app/sign-in");
-    if let Some(cookie) = visit.app.settings().cookie.clear() {
+    if let Some(cookie) = visit.cookie().clear() {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)

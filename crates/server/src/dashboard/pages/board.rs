@@ -126,9 +126,9 @@ fn line(visit: &Visit, row: &BoardRow) -> Markup {
                     }
                 }
             }
-            td { @match row.heard_at { Some(at) => (ago(visit, at)), None => (none) } }
-            td { @match row.temperature { Some((value, _)) => { (number(value)) " °C" }, None => (none) } }
-            td { @match row.heart_rate { Some((value, _)) => (value), None => (none) } }
+            td data-label=(visit.t("소식", "Heard")) { @match row.heard_at { Some(at) => (ago(visit, at)), None => (none) } }
+            td data-label=(visit.t("온도", "Room")) { @match row.temperature { Some((value, _)) => { (number(value)) " °C" }, None => (none) } }
+            td data-label=(visit.t("심박수", "Heart")) { @match row.heart_rate { Some((value, _)) => { (value) " " (visit.t("회/분", "/min")) }, None => (none) } }
             td {
                 @if let Some(alarm) = row.worst.as_ref().filter(|alarm| alarm.state == AlarmState::Active) {
                     form.inline method="post" action={ (place) "/alarms/" (alarm.id.0) "/ack" } {

@@ -52,6 +52,15 @@ async fn sign_in_page(visit: Visit) -> Answer {
     Ok(page(sign_in_form(&visit, next(&visit.query), "", None)))
 }
 
+/// Shown by the script where the browser would drop the cookie: the server gives it out for https, and this is http.
+fn only_secure(visit: &Visit) -> Markup {
+    html! {
+        p #insecure .notice.bad role="alert" hidden {
+            (visit.t("이 주소(http)로는 로그인할 수 없습니다. https 주소로 열어 주세요.", "Nobody can sign in at this address (http). Please use the one with https."))
+        }
+    }
+}
+
 fn sign_in_form(visit: &Visit, next: &str, email: &str, refused: Option<&str>) -> Markup {
     let title = visit.t("로그인", "Sign in");
     frame::plain(
@@ -60,6 +69,7 @@ fn sign_in_form(visit: &Visit, next: &str, email: &str, refused: Option<&str>) -
         &Live::No,
         html! {
             @if let Some(refused) = refused { p.notice.bad role="alert" { (refused) } }
+            (only_secure(visit))
             form.card method="post" action="/app/sign-in" {
                 input type="hidden" name="next" value=(next);
                 label { (visit.t("이메일", "E-mail address"))
@@ -94,7 +104,7 @@ async fn sign_in(Sent(visit, fields): Sent) -> Answer {
         visit.service().remember_session(&actor).await?;
     }
     let mut response = to(next);
-    if let Some(cookie) = visit.app.settings().cookie.set(&token) {
+    if let Some(cookie) = visit.cookie().set(&token) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
@@ -113,6 +123,7 @@ fn sign_up_form(visit: &Visit, fields: &Fields, refused: Option<&str>) -> Markup
         &Live::No,
         html! {
             @if let Some(refused) = refused { p.notice.bad role="alert" { (refused) } }
+            (only_secure(visit))
             form.card method="post" action="/app/sign-up" {
                 input type="hidden" name="next" value=(next(fields));
                 fieldset {
@@ -174,7 +185,7 @@ async fn sign_up(Sent(visit, fields): Sent) -> Answer {
     let (token, _) = visit.service().sign_in(email, password, &visit.client).await?;
     let next = next(&fields);
     let mut response = to(if next == "/app/" { "/app/welcome" } else { next });
-    if let Some(cookie) = visit.app.settings().cookie.set(&token) {
+    if let Some(cookie) = visit.cookie().set(&token) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
@@ -197,7 +208,7 @@ async fn make_account(visit: &Visit, fields: &Fields) -> Result<(), Error> {
 async fn sign_out(visit: Visit) -> Answer {
     visit.service().sign_out(visit.token.as_deref()).await?;
     let mut response = to("/app/sign-in");
-    if let Some(cookie) = visit.app.settings().cookie.clear() {
+    if let Some(cookie) = visit.cookie().clear() {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     // What the browser keeps of this account's pages goes, too.

@@ -1,6 +1,7 @@
 //! The home of a family: is she all right?
 
 use axum::routing::{get, post};
+use carebot_model::access::{Action, rules};
 use carebot_model::alarms::{AlarmState, AlarmView, Severity};
 use carebot_model::status::{Active, Health, Home, Mental, Report};
 use carebot_model::wire::Order;
@@ -255,6 +256,8 @@ pub(super) fn alarm_card(visit: &Visit, alarm: &AlarmView, names: &Names) -> Mar
     let text = alarm.text.of(visit.language);
     let place = format!("/app/families/{}/alarms/{}", alarm.family_id, alarm.id.0);
     let needs = alarm.state == AlarmState::Active;
+    // The elder answers the robot; an alarm about her is for others to see to.
+    let handles = rules::allows(visit.actor.relations_to_family(alarm.family_id), Action::AlarmHandle);
     html! {
         article.alarm.(alarm.severity.name()) {
             h3 {
@@ -271,12 +274,14 @@ pub(super) fn alarm_card(visit: &Visit, alarm: &AlarmView, names: &Names) -> Mar
             }
             @if let Some(image) = &alarm.image_url { (picture(visit, image)) }
             div.acts {
-                @if needs {
+                @if needs && handles {
                     form method="post" action={ (place) "/ack" } { button.button { (visit.t("확인", "Acknowledge")) } }
                 }
-                form method="post" action={ (place) "/clear" } { button.button.quiet { (visit.t("끝났음", "It is over")) } }
-                @if let Some(phone) = &names.phone { a.button.quiet href={ "tel:" (phone) } { (visit.t("전화", "Call")) } }
-                a.button.quiet href={ (place) "#comment" } { (visit.t("메모", "Comment")) }
+                @if handles {
+                    form method="post" action={ (place) "/clear" } { button.button.quiet { (visit.t("끝났음", "It is over")) } }
+                }
+                @if let Some(phone) = names.phone.as_ref().filter(|_| handles) { a.button.quiet href={ "tel:" (phone) } { (visit.t("전화", "Call")) } }
+                @if handles { a.button.quiet href={ (place) "#comment" } { (visit.t("메모", "Comment")) } }
             }
         }
     }

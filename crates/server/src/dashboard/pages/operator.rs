@@ -187,7 +187,7 @@ fn account(visit: &Visit, known: &Known) -> Markup {
 
 fn sign_ins(visit: &Visit, overview: &Overview) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label=(visit.t("최근 로그인", "Sign-ins of late")) {
             table {
                 caption { (visit.t("지난 30일", "The last 30 days")) }
                 thead {

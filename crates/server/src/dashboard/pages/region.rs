@@ -56,7 +56,7 @@ impl Region {
             }
             button.button.quiet name="choose" value="province" formnovalidate { (visit.t("시군구 보기", "Show its districts")) }
             label { (visit.t("시군구", "District"))
-                select name="district" {
+                select name="district" data-choose=(none) {
                     option value="" { @if self.province.is_empty() { (visit.t("시도를 먼저 고르세요", "Choose the province first")) } @else { (none) } }
                     @for name in self.districts() { option value=(name) selected[name == self.district] { (name) } }
                 }

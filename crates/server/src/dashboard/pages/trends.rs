@@ -255,7 +255,7 @@ fn pager(visit: &Visit, base: &str, window: &Window) -> Markup {
     let link = |to: civil::Date| format!("{base}/trends?span={}&at={to}", window.span.code());
     html! {
         div.acts {
-            @if let Some(to) = window.moved(-1, today) { a.button.quiet href=(link(to)) rel="prev" { "← " (visit.t("앞", "Before")) } }
+            @if let Some(to) = window.moved(-1, today) { a.button.quiet href=(link(to)) rel="prev" { "← " (visit.t("이전", "Before")) } }
             strong.period {
                 @if window.first == window.last { (window.last) } @else { (window.first) " ~ " (window.last) }
             }

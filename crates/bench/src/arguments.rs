@@ -50,6 +50,19 @@ pub enum Command {
     Bench(Arguments),
 }
 
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Requests, and everything they are compared with.
+    Requests,
+    /// Open streams, and how long it takes until somebody has a notice.
+    Alarms,
+    /// Series and long polls.
+    Series,
+    /// The pages for people.
+    Pages,
+}
+
 /// How to measure.
 #[derive(Clone, Debug)]
 pub struct Arguments {
@@ -65,12 +78,8 @@ pub struct Arguments {
     pub million: bool,
     /// Part of the name of the workloads that are wanted, if not all are.
     pub only: Option<String>,
-    /// Whether alarms are measured, instead of requests.
-    pub alarms: bool,
-    /// Whether series and long polls are measured, instead of requests.
-    pub series: bool,
-    /// Whether the pages for people are measured, instead of requests.
-    pub pages: bool,
+    /// What is measured.
+    pub subject: Subject,
     /// Another build of this program to be compared with.
     pub against: Option<PathBuf>,
     /// The document that gets the tables.
@@ -87,9 +96,7 @@ impl Arguments {
             clients: 32,
             million: true,
             only: None,
-            alarms: false,
-            series: false,
-            pages: false,
+            subject: Subject::Requests,
             against: None,
             write: None,
         };
@@ -116,9 +123,9 @@ impl Arguments {
                     arguments.rounds = 2;
                 }
                 "--only" => arguments.only = Some(value()?),
-                "--alarms" => arguments.alarms = true,
-                "--series" => arguments.series = true,
-                "--pages" => arguments.pages = true,
+                "--alarms" => arguments.subject = Subject::Alarms,
+                "--series" => arguments.subject = Subject::Series,
+                "--pages" => arguments.subject = Subject::Pages,
                 "--against" => arguments.against = Some(value()?.into()),
                 "--write" => arguments.write = Some(value()?.into()),
                 other => return Err(format!("there is no `{other}`; see --help").into()),

@@ -117,19 +117,20 @@ pub fn run(arguments: &Arguments) -> Result {
     if let Some(other) = &arguments.against {
         return runtime.block_on(compare::run(arguments, other));
     }
-    let text = if arguments.alarms {
-        let folder = new_folder()?;
-        runtime.block_on(alarms::run(&std::env::current_exe()?, folder.path()))?
-    } else if arguments.series {
-        let folder = new_folder()?;
-        let mariadb = if arguments.engines.contains(&Engine::MariaDb) { Some(start_mariadb()?) } else { None };
-        runtime.block_on(series::run(arguments, &std::env::current_exe()?, folder.path(), mariadb.as_ref()))?
-    } else if arguments.pages {
-        let folder = new_folder()?;
-        let mariadb = if arguments.engines.contains(&Engine::MariaDb) { Some(start_mariadb()?) } else { None };
-        runtime.block_on(pages::run(arguments, &std::env::current_exe()?, folder.path(), mariadb.as_ref()))?
-    } else {
-        report::tables(&runtime.block_on(measure(arguments))?, arguments)
+    let program = std::env::current_exe()?;
+    let text = match arguments.subject {
+        Subject::Requests => report::tables(&runtime.block_on(measure(arguments))?, arguments),
+        Subject::Alarms => runtime.block_on(alarms::run(&program, new_folder()?.path()))?,
+        Subject::Series | Subject::Pages => {
+            let folder = new_folder()?;
+            let mariadb = if arguments.engines.contains(&Engine::MariaDb) { Some(start_mariadb()?) } else { None };
+            let (path, mariadb) = (folder.path(), mariadb.as_ref());
+            if arguments.subject == Subject::Series {
+                runtime.block_on(series::run(arguments, &program, path, mariadb))?
+            } else {
+                runtime.block_on(pages::run(arguments, &program, path, mariadb))?
+            }
+        }
     };
     println!("{text}");
     match &arguments.write {

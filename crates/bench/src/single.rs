@@ -61,14 +61,14 @@ where
     for number in 0..times {
         let path = path(number).await?;
         let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\ncookie: session_id={}\r\n\r\n", user.token);
-        let (served, stored) = (CpuTime::now(server.pid())?, database_pid.map(CpuTime::now).transpose()?);
+        let (cpu, stored) = (CpuTime::now(server.pid())?, database_pid.map(CpuTime::now).transpose()?);
         let asked = Instant::now();
         let (status, body) = connection.ask(request.as_bytes()).await?;
         took.latencies.push(asked.elapsed());
         if status != 200 {
             return Err(format!("{path} was answered with {status}: {body}").into());
         }
-        took.server += served.elapsed()?;
+        took.server += cpu.elapsed()?;
         if let Some(stored) = stored {
             took.database = Some(took.database.unwrap_or_default() + stored.elapsed()?);
         }

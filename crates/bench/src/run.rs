@@ -8,7 +8,7 @@ use carebot_testkit::mariadb::{self, Server as MariaDb};
 
 use tempfile::TempDir;
 
-use crate::arguments::{Arguments, BARE};
+use crate::arguments::{Arguments, BARE, Subject};
 use crate::load::{Client, Connection, count, drive};
 use crate::process::{CpuTime, Memory};
 use crate::raw_sqlite::{self, Raw};

@@ -22,17 +22,21 @@ function showTimes(root) {
 // Takes the parts of this page that have changed from the page itself.
 let asked = null;
 let again = false;
+let fresh = Date.now();
+const parts = () => document.querySelectorAll('[data-part]');
 async function refresh() {
+  // What answers a form can not be asked for again: its address has another page, or none.
+  if (!document.body.dataset.live || parts().length === 0) return;
   if (asked) { again = true; return; }
   asked = true;
   try {
-    const answer = await fetch(location.href, { headers: { accept: 'text/html' }, credentials: 'same-origin' });
+    const answer = await fetch(location.href, { headers: { accept: 'text/html' }, credentials: 'same-origin', signal: AbortSignal.timeout(10000) });
     if (answer.redirected && new URL(answer.url).pathname !== location.pathname) { location.reload(); return; }
     if (!answer.ok) throw new Error(String(answer.status));
-    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    showTimes(fresh);
-    for (const part of document.querySelectorAll('[data-part]')) {
-      const other = fresh.getElementById(part.id);
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    showTimes(page);
+    for (const part of parts()) {
+      const other = page.getElementById(part.id);
       if (!other) continue;
       // Nobody loses what he is typing.
       const typed = [...part.querySelectorAll('input, textarea')].some((field) => field.value !== field.defaultValue);
@@ -40,12 +44,16 @@ async function refresh() {
       const open = [...part.querySelectorAll('details[open]')].map(named);
       for (const details of other.querySelectorAll('details')) details.open = open.includes(named(details));
       if (part.innerHTML !== other.innerHTML || part.className !== other.className) {
-        const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+        const focused = part.contains(document.activeElement) ? whereabouts(document.activeElement) : null;
         part.className = other.className;
-        part.innerHTML = other.innerHTML;
-        if (focused) part.querySelector('a[href="' + CSS.escape(focused) + '"]')?.focus();
+        // A sentence that did not change is not read out again.
+        const spoken = (root) => root.querySelector('[aria-live]');
+        if (spoken(part) && spoken(other) && spoken(part).innerHTML === spoken(other).innerHTML) spoken(other).replaceWith(spoken(part));
+        part.replaceChildren(...other.childNodes);
+        if (focused) [...part.querySelectorAll('a, button, summary')].find((one) => whereabouts(one) === focused)?.focus();
       }
     }
+    fresh = Date.now();
     said(true);
   } catch {
     said(false);
@@ -53,6 +61,13 @@ async function refresh() {
     asked = null;
     if (again) { again = false; soon(500); }
   }
+}
+
+// What a link, a button or something to open is about, to be found again when it was made anew.
+function whereabouts(one) {
+  if (one.matches('a')) return 'a ' + one.getAttribute('href');
+  if (one.matches('summary')) return 'summary ' + named(one.parentElement);
+  return one.tagName + ' ' + one.form?.getAttribute('action') + ' ' + one.name + ' ' + one.value;
 }
 
 // What somebody has opened, such as a picture, stays open: it is known by what it belongs to.
@@ -90,15 +105,20 @@ function follow() {
       if (lost === null) lost = setTimeout(() => said(false), 3000);
       if (source.readyState === EventSource.CLOSED) setTimeout(() => { open(); refresh(); }, 5000);
     };
-    for (const kind of ['report', 'message', 'notification', 'alarm', 'settings', 'membership', 'refused', 'reset', 'left']) {
+    for (const kind of ['hello', 'report', 'message', 'notification', 'alarm', 'settings', 'membership', 'refused', 'reset', 'left']) {
       source.addEventListener(kind, () => soon(100));
     }
     source.addEventListener('reading', () => soon(5000));
   };
   open();
-  // Ages of readings go on, also when nothing happens.
-  setInterval(() => { if (!document.hidden) soon(0); }, 60000);
-  document.addEventListener('visibilitychange', () => { if (!document.hidden) soon(0); });
+  // Ages of readings go on, also when nothing happens; and what is shown may not be old without saying so.
+  const look = () => {
+    if (document.hidden) return;
+    if (Date.now() - fresh > 90000) said(false);
+    soon(0);
+  };
+  setInterval(look, 60000);
+  document.addEventListener('visibilitychange', look);
   addEventListener('offline', () => said(false));
   addEventListener('online', () => soon(0));
 }
@@ -143,13 +163,26 @@ async function offerPush() {
   await show();
 }
 
+// Sent once, however often somebody presses; what takes its time says so.
+function sendOnce() {
+  addEventListener('submit', (event) => {
+    if (event.target.dataset.sent) { event.preventDefault(); return; }
+    if (event.target.method !== 'post') return;
+    event.target.dataset.sent = 'yes';
+    event.submitter?.setAttribute('aria-busy', 'true');
+  });
+  // Who comes back to the page may send it again.
+  addEventListener('pageshow', () => { for (const form of document.forms) delete form.dataset.sent; });
+}
+
 // Many homes: j and k or the arrows go from line to line, Enter opens one, / leads to the search.
 function moveInRows() {
   const rows = document.querySelector('[data-rows]');
   if (!rows) return;
   addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input, textarea, select')) return;
-    const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
+    const inside = rows.contains(document.activeElement);
+    const step = { j: 1, k: -1, ...(inside ? { ArrowDown: 1, ArrowUp: -1 } : {}) }[event.key];
     if (event.key === '/') {
       event.preventDefault();
       document.querySelector('[data-search]')?.focus();
@@ -168,7 +201,10 @@ function moveInRows() {
 function linkRegions() {
   for (const province of document.querySelectorAll('select[data-province]')) {
     const district = province.form.elements.district;
-    province.form.querySelector('[name=choose]').hidden = true;
+    // Pressing the enter key would press it, even hidden.
+    const button = province.form.querySelector('[name=choose]');
+    const offer = (is) => { button.hidden = !is; button.disabled = !is; };
+    offer(false);
     const first = district.options[0];
     first.textContent = district.dataset.choose;
     province.addEventListener('change', async () => {
@@ -178,7 +214,7 @@ function linkRegions() {
       const answer = await fetch('/tools/sub-region/' + encodeURIComponent(chosen)).catch(() => null);
       const all = answer?.ok ? (await answer.json()).result : null;
       if (province.value !== chosen) return;
-      if (!all) { province.form.querySelector('[name=choose]').hidden = false; return; }
+      if (!all) { offer(true); return; }
       const names = all.filter((region) => region.main_region === chosen).map((region) => region.sub_region_name);
       for (const name of names) district.append(new Option(name, name));
     });
@@ -192,6 +228,9 @@ if (insecure) insecure.hidden = !document.body.dataset.secure || window.isSecure
 showTimes(document);
 follow();
 linkRegions();
+sendOnce();
+const opened = location.hash && document.getElementById(location.hash.slice(1));
+if (opened?.matches('details')) opened.open = true;
 moveInRows();
 for (const back of document.querySelectorAll('[data-back]')) {
   back.addEventListener('click', (event) => { event.preventDefault(); history.back(); });

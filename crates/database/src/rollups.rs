@@ -322,6 +322,19 @@ async fn first_report(tx: &mut Tx, family: FamilyId, kind: Kind, from: Timestamp
     .await
 }
 
+/// When the newest report of a kind was made.
+///
+/// # Errors
+/// As any statement.
+pub async fn newest(tx: &mut Tx, family: FamilyId, kind: Kind) -> Result<Option<Timestamp>> {
+    tx.fetch_optional(
+        format!("SELECT reported_at FROM {} WHERE family_id = ? ORDER BY reported_at DESC LIMIT 1", kind.table),
+        params![family],
+        |row| row.get(0),
+    )
+    .await
+}
+
 /// Sums up reports from the watermark on, those of a day at most and only whole hours before `until`; false if there is nothing to
 /// be summed up.
 ///
@@ -331,7 +344,20 @@ pub async fn roll(db: &Db, family: FamilyId, kind: Kind, until: Timestamp) -> Re
     let until = Bucket::Hour.floor(until);
     // Without a lock, which most of the time would be for nothing.
     let mut tx = db.read();
-    let from = progress(&mut tx, family, kind.name).await?.watermark();
+    let known = progress(&mut tx, family, kind.name).await?;
+    if known.rolled_until > Some(until) {
+        // A clock was ahead: what came in since is not summed up, whatever the watermark says.
+        transact!(db, tx => {
+            lock(&mut tx, family, kind.name).await?;
+            tx.execute(
+                "UPDATE rollup_progress SET rolled_until = ? WHERE family_id = ? AND kind = ? AND rolled_until > ?",
+                params![until, family, kind.name, until],
+            )
+            .await
+        })?;
+        return Ok(false);
+    }
+    let from = known.watermark();
     if first_report(&mut tx, family, kind, from).await?.is_none_or(|first| first >= until) {
         return Ok(false);
     }
@@ -430,7 +456,11 @@ pub async fn purge(db: &Db, family: FamilyId, kind: Kind, before: Timestamp) -> 
     }
     let purged = transact!(db, tx => {
         let progress = lock(&mut tx, family, kind.name).await?;
-        let before = before.min(progress.rolled_until.unwrap_or(Timestamp::MIN));
+        // An import that began meanwhile waits for an operator.
+        if held(&mut tx).await?.is_some() {
+            return Ok(None);
+        }
+        let before = before.min(progress.watermark());
         let oldest = first_report(&mut tx, family, kind, Timestamp::MIN).await?;
         let Some(oldest) = oldest.filter(|oldest| *oldest < before) else { return Ok(None) };
         let start = Bucket::Hour.floor(oldest);

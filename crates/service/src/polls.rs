@@ -83,6 +83,11 @@ impl Kept {
     /// Forgets what others may have changed.
     fn refresh(&mut self, progress: Progress, now: Timestamp) {
         let marks = (progress.late, progress.deep);
+        if self.seen.is_some_and(|seen| seen > now) {
+            // The clock was set back: what was the newest may lie in the future.
+            *self = Self { seen: Some(now), marks, ..Self::default() };
+            return;
+        }
         let seen = self.seen.replace(now).unwrap_or(now).min(now);
         if self.marks == marks {
             return;

@@ -95,14 +95,19 @@ impl Service {
         if end < start {
             return Err(crate::Error::Invalid(BACKWARDS));
         }
-        let bucket = choice.of(start, end);
+        let bucket = match choice.of(start, end) {
+            // Buckets of five minutes are not kept that long.
+            Bucket::FiveMinutes if choice == Choice::Auto && self.are_fives_gone(start) => Bucket::Hour,
+            bucket => bucket,
+        };
         let (from, until) = (bucket.floor(start), bucket.after(end));
         if until.since(from) / bucket.millis() > MOST {
             return Err(crate::Error::Invalid(TOO_MANY));
         }
         let mut tx = self.db.read();
         // Read first: what is summed up meanwhile is still read as it was reported.
-        let known = rollups::progress(&mut tx, family, kind.name).await?.watermark();
+        let progress = rollups::progress(&mut tx, family, kind.name).await?;
+        let known = progress.watermark();
         let news = rollups::raw(&mut tx, family, kind, from.max(known), until).await?;
         // The day that is not over yet is made of its hours.
         let whole = bucket.floor(known);
@@ -116,7 +121,22 @@ impl Service {
             let hours = if bucket == Bucket::Day { rollups::merge(Bucket::Hour, &news) } else { news };
             sums.extend(rollups::merge(bucket, &hours));
         }
+        // What came for hours whose reports were deleted is in no sum before it is deleted itself.
+        if let Some(purged) = progress.purged_until.filter(|purged| from < *purged) {
+            let early = rollups::raw(&mut tx, family, kind, from, until.min(purged)).await?;
+            for more in rollups::merge(bucket, &rollups::merge(Bucket::Hour.min(bucket), &early)) {
+                match sums.iter_mut().find(|sum| sum.start == more.start) {
+                    Some(sum) => sum.stats.add(&more.stats),
+                    None => sums.push(more),
+                }
+            }
+            sums.sort_by_key(|sum| sum.start);
+        }
         Ok(Series { bucket, names: kind.fields, sums })
+    }
+
+    fn are_fives_gone(&self, start: Timestamp) -> bool {
+        too_old(self.now(), self.settings.retention.five_minutes_days).is_some_and(|before| start < before)
     }
 
     /// Sums up what has come in; how many hours again, because of late reports. Of several servers one does.
@@ -192,7 +212,10 @@ impl Service {
             let page = rollups::families(&mut self.db.read(), last, PAGE).await?;
             for family in &page {
                 for (kind, days) in retention.kinds() {
-                    let Some(before) = too_old(now, days) else { continue };
+                    // Counted from its newest report: a clock that is ahead makes nothing old, and of a robot that is silent
+                    // its last reports stay.
+                    let newest = rollups::newest(&mut self.db.read(), *family, kind).await?;
+                    let Some(before) = newest.and_then(|newest| too_old(newest.min(now), days)) else { continue };
                     while !stop.is_cancelled() && self.lead("retention", LEASE).await? {
                         let Some(count) = rollups::purge(&self.db, *family, kind, before).await? else { break };
                         purged.reports += count;

@@ -36,6 +36,16 @@ async fn every_acknowledged_fall_reaches_somebody_whoever_is_killed_on_mariadb()
     fall_and_kill(Engine::MariaDb).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ladder_goes_on_as_planned_when_the_server_is_killed_between_its_steps_on_sqlite() {
+    ladder_and_kill(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ladder_goes_on_as_planned_when_the_server_is_killed_between_its_steps_on_mariadb() {
+    ladder_and_kill(Engine::MariaDb).await;
+}
+
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -126,6 +136,69 @@ impl Home {
         seen.insert(alarm);
         at.saturating_duration_since(acknowledged)
     }
+}
+
+/// Seconds from the first guardian to the second.
+const SECOND: i64 = 3;
+
+async fn ladder_and_kill(engine: Engine) {
+    let place = Place::new(engine);
+    let settings = ["alarms.allow_private_addresses=true"];
+    let mut server = Program::start(&place.url, &settings).await;
+    let told: Arc<Mutex<HashSet<String>>> = Arc::default();
+    let gateway = Provider::start({
+        let told = Arc::clone(&told);
+        move |asked| {
+            told.lock().unwrap_or_else(PoisonError::into_inner).insert(asked.path().to_owned());
+            Play::Answer(200, "text/plain", b"taken".to_vec())
+        }
+    })
+    .await;
+    let is_told =
+        |person: &Person| told.lock().unwrap_or_else(PoisonError::into_inner).contains(&format!("/{}", person.id));
+    let mut homes = Vec::new();
+    for house in House::several(server.address, HOMES).await {
+        let guardians = [house.guardian(server.address).await.0, house.guardian(server.address).await.0];
+        for guardian in &guardians {
+            let contact = json!({"webhook_url": format!("{}/{}", gateway.url(), guardian.id), "channels": ["webhook"]});
+            let set = guardian.client(server.address).must("PATCH", "/v1/contacts", Some(&contact)).await;
+            assert_eq!(set.status, 200, "{}", set.json());
+        }
+        let step = |rung: &str, after: i64| json!({"rung": rung, "after_seconds": after});
+        let steps = [step("first", 0), step("others", SECOND), step("staff", SECOND * 100)];
+        let ladder = json!({"severity": "crit", "steps": steps});
+        let mut client = house.elder.client(server.address);
+        let set = client.must("PATCH", &format!("/v1/ladders/{}", house.family), Some(&ladder)).await;
+        assert_eq!(set.status, 200, "{}", set.json());
+        homes.push((house, guardians));
+    }
+    for (house, _) in &homes {
+        let body = json!({"family_id": house.family, "score": 0, "action": "fall", "is_critical": true});
+        assert_eq!(house.elder.client(server.address).post("/status/active", body).await.status, 201);
+    }
+    until("the first guardians are told", async || homes.iter().all(|(_, guardians)| is_told(&guardians[0]))).await;
+    server.kill9();
+    server = Program::start(&place.url, &settings).await;
+    until("the second guardians are told", async || homes.iter().all(|(_, guardians)| is_told(&guardians[1]))).await;
+    drop(server);
+
+    let db = place.open().await;
+    let sql = "SELECT s.at - r.at FROM alarm_entries s
+               JOIN alarm_entries r ON r.alarm_id = s.alarm_id AND r.kind = 'raised'
+               WHERE s.kind = 'step' AND s.body LIKE '%\"step\":1,%'";
+    let mut late: Vec<i64> = db.read().fetch(sql, vec![], |row| row.get(0)).await.expect("entries can be read");
+    db.close().await;
+    for passed in &mut late {
+        *passed -= SECOND * 1_000;
+    }
+    late.sort_unstable();
+    assert_eq!(late.len(), HOMES, "each second guardian was told once");
+    assert!(late[0] >= 0, "nobody is told before his time");
+    println!(
+        "{engine:?}: {HOMES} ladders over a restart: second step {} to {} ms after its planned moment",
+        late[0],
+        late[HOMES - 1]
+    );
 }
 
 async fn fall_and_kill(engine: Engine) {

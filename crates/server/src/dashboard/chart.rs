@@ -24,6 +24,8 @@ pub struct Point {
     pub least: f64,
     pub mean: f64,
     pub most: f64,
+    /// How many readings it sums up.
+    pub weight: f64,
 }
 
 /// Something that happened, marked on the line of time.
@@ -258,8 +260,13 @@ mod tests {
 
     #[test]
     fn what_is_far_apart_is_a_gap() {
-        let point =
-            |minutes: i64| Point { at: Timestamp::from_millis(minutes * 60_000), least: 1.0, mean: 2.0, most: 3.0 };
+        let point = |minutes: i64| Point {
+            at: Timestamp::from_millis(minutes * 60_000),
+            least: 1.0,
+            mean: 2.0,
+            most: 3.0,
+            weight: 1.0,
+        };
         let points = [point(0), point(5), point(10), point(25), point(30)];
         let chart = Chart {
             name: "",

@@ -81,7 +81,7 @@ pub fn alone(app: &App, language: Language, title: &str, content: Markup) -> Mar
 /// A page of a family. `name` is what the family is called.
 pub fn family(visit: &Visit, family: FamilyId, tab: Tab, (name, title): (&str, &str), content: Markup) -> Markup {
     let body = html! {
-        nav.tabs aria-label=(visit.t("가족의 쪽", "The family's pages")) {
+        nav.tabs aria-label=(visit.t("가족 메뉴", "The family's pages")) {
             @for other in Tab::ALL {
                 a href={ "/app/families/" (family) (other.path()) } aria-current=[(other == tab).then_some("page")] {
                     (visit.t(other.name().0, other.name().1))
@@ -128,7 +128,10 @@ fn whole(app: &App, language: Language, title: &str, live: &Live, visit: Option<
         Language::Korean => korean,
         Language::English => english,
     };
+    // What answers a form can not be asked for again, nor what a link for one time has opened.
+    let is_once = visit.is_some_and(|visit| visit.is_answer || visit.query.get("token").is_some());
     let stream = match live {
+        _ if is_once => None,
         Live::No => None,
         Live::Family(family) => Some(format!("/v1/events/{family}")),
         Live::All => Some("/v1/events".to_owned()),
@@ -155,13 +158,13 @@ fn whole(app: &App, language: Language, title: &str, live: &Live, visit: Option<
                 header.top {
                     a.brand href="/app/" { "carebot" }
                     nav aria-label=(t("나", "Me")) {
-                        form.inline method="post" action="/app/language" {
+                        @if !is_once { form.inline method="post" action="/app/language" {
                             input type="hidden" name="next" value=(visit.map_or_else(|| "/app/".to_owned(), Visit::place));
                             @let other = if language == Language::Korean { Language::English } else { Language::Korean };
                             button.link name="language" value=(other.name()) lang=(other.name()) {
                                 @if other == Language::Korean { "한국어" } @else { "English" }
                             }
-                        }
+                        } }
                         @if account.is_some() {
                             a href="/app/account" { (t("내 계정", "Account")) }
                             form.inline method="post" action="/app/sign-out" {
@@ -174,7 +177,7 @@ fn whole(app: &App, language: Language, title: &str, live: &Live, visit: Option<
                     (t("연결이 끊겼습니다. 보이는 내용은 지금 상태가 아닐 수 있습니다.", "The connection is lost. What you see may not be how it is now."))
                 }
                 (body)
-                noscript { p.small { (t("새 소식을 보려면 쪽을 다시 열어 주세요.", "Reload the page to see what is new.")) } }
+                noscript { p.small { (t("새 소식을 보려면 화면을 다시 열어 주세요.", "Reload the page to see what is new.")) } }
             }
         }
     }

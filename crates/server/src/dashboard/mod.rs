@@ -75,9 +75,9 @@ pub(crate) fn router(app: &App) -> Router<App> {
 async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let language = visit::language(&parts.headers);
-    let path = parts.uri.clone();
+    let place = problem::place(&parts);
     let response = next.run(Request::from_parts(parts, body)).await;
-    let mut response = problem::shown(&app, language, &path, response);
+    let mut response = problem::shown(&app, language, &place, response);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use carebot_model::alarms::text::Language;
 use carebot_service::Error;
-use http::{StatusCode, Uri};
+use http::request::Parts;
+use http::{Method, StatusCode, Uri, header};
 use maud::html;
 
 use super::{frame, page_with, to};
@@ -109,8 +110,19 @@ pub fn words(error: &Error, language: Language) -> String {
     .to_owned()
 }
 
+/// Where somebody is led back to after signing in: to what was asked for, or where the form was that was sent.
+pub fn place(parts: &Parts) -> String {
+    let asked = || parts.uri.path_and_query().map(|place| place.as_str().to_owned());
+    let form = || {
+        let referer = parts.headers.get(header::REFERER)?.to_str().ok()?.parse::<Uri>().ok()?;
+        referer.path_and_query().map(|place| place.as_str().to_owned())
+    };
+    let found = if parts.method == Method::GET { asked() } else { form() };
+    found.unwrap_or_else(|| "/app/".to_owned())
+}
+
 /// Puts a page into a response that tells of a problem.
-pub fn shown(app: &App, language: Language, uri: &Uri, mut response: Response) -> Response {
+pub fn shown(app: &App, language: Language, place: &str, mut response: Response) -> Response {
     let told = response.extensions_mut().remove::<Told>();
     let Some(problem) = told.and_then(|Told(problem)| Arc::into_inner(problem)) else { return response };
     let t = |korean: &str, english: &str| match language {
@@ -119,15 +131,14 @@ pub fn shown(app: &App, language: Language, uri: &Uri, mut response: Response) -
     };
     match problem {
         Problem::SignIn => {
-            let place = uri.path_and_query().map_or("/app/", |place| place.as_str());
             let next: String = form_urlencoded::byte_serialize(place.as_bytes()).collect();
             to(&format!("/app/sign-in?next={next}"))
         }
         Problem::NoPage => {
-            let text = t("찾는 쪽이 없습니다.", "There is no such page.");
+            let text = t("찾는 페이지가 없습니다.", "There is no such page.");
             page_with(
                 StatusCode::NOT_FOUND,
-                frame::alone(app, language, &t("없는 쪽", "No such page"), sorry(&text, language)),
+                frame::alone(app, language, &t("없는 페이지", "No such page"), sorry(&text, language)),
             )
         }
         Problem::TooMuch => {
@@ -156,7 +167,7 @@ pub fn shown(app: &App, language: Language, uri: &Uri, mut response: Response) -
 
 fn sorry(text: &str, language: Language) -> maud::Markup {
     let (back, home) = match language {
-        Language::Korean => ("앞으로 돌아가기", "처음으로"),
+        Language::Korean => ("이전 화면으로", "처음으로"),
         Language::English => ("Back", "Start"),
     };
     html! {

@@ -12,7 +12,7 @@ use carebot_service::Service;
 use carebot_service::authentication::Client;
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::problem::Problem;
 use crate::app::App;
@@ -116,6 +116,8 @@ pub struct Visit {
     pub path: String,
     /// What stands behind the question mark.
     pub query: Fields,
+    /// Whether this answers a form: what is shown can not be asked for again.
+    pub is_answer: bool,
     /// The pieces of the path that the route names.
     pieces: Vec<String>,
     /// From where.
@@ -143,6 +145,7 @@ impl FromRequestParts<App> for Visit {
             token,
             language: language(&parts.headers),
             path: parts.uri.path().to_owned(),
+            is_answer: parts.method != Method::GET && parts.method != Method::HEAD,
             query: Fields::parse(parts.uri.query().unwrap_or_default().as_bytes()),
             pieces,
             client,

@@ -36,6 +36,12 @@ impl CookieSettings {
         self.header(&format!("session_id={token}"), "")
     }
 
+    /// The same for a browser that is to keep it when it is closed: longer than any session lives.
+    pub fn keep(&self, token: &str) -> Option<HeaderValue> {
+        // As long as browsers keep a cookie at most: 400 days.
+        self.header(&format!("session_id={token}"), "; Max-Age=34560000")
+    }
+
     /// The header that takes it away, with the attributes it was given with.
     pub fn clear(&self) -> Option<HeaderValue> {
         self.header("session_id=\"\"", "; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0")

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use carebot_database::listing::Range;
 use carebot_database::status::NewReport;
-use carebot_database::{chats, rules, transact};
+use carebot_database::{chats, rollups, rules, transact};
 use carebot_external::ai::openai::Form;
 use carebot_model::alarms::Rule;
 use carebot_model::chats::Basis;
@@ -117,6 +117,8 @@ pub async fn judge(own: &Own, of: Of<'_>) -> Result<Value, Trouble> {
     };
     transact!(service.db, tx => {
         chats::create_mood(&mut tx, permit, &report, &basis).await?;
+        // The model took its time: the hour may have been summed up meanwhile.
+        rollups::note_late(&mut tx, *permit.resource(), "mental", [now]).await?;
         rules::mark(&mut tx, *permit.resource(), Rule::Mood, now, now).await
     })?;
     service.alarms.rules.notify_one();

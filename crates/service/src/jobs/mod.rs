@@ -98,6 +98,13 @@ async fn run<F>(
 ) where
     F: Future<Output = Result<()>>,
 {
+    // What deletes waits: a machine that has just started may not know the time yet.
+    if name == "retention" {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
     loop {
         if let Err(error) = job(Arc::clone(&service), stop.clone()).await {
             tracing::warn!(job = name, ?error, "a background job did not get through; it tries again");

@@ -5,9 +5,9 @@ use carebot_model::AccountId;
 use carebot_model::alarms::Channel;
 use carebot_model::alarms::text::Language;
 use carebot_model::authentication::{Session, SessionKind};
-use carebot_service::Error;
 use carebot_service::accounts::Details;
 use carebot_service::contacts::{ContactChange, Quiet};
+use carebot_service::{Change, Error};
 use http::header;
 use maud::{Markup, html};
 
@@ -26,6 +26,7 @@ pub(crate) fn add(pages: Pages) -> Pages {
         .at("/app/account/password", post(password))
         .at("/app/account/channels", post(channels))
         .at("/app/account/test", post(test))
+        .at("/app/account/devices/{device}/delete", post(remove_device))
         .at("/app/account/sessions/end", post(end_sessions))
         .at("/app/account/delete", post(delete))
 }
@@ -39,12 +40,17 @@ async fn account(visit: Visit) -> Answer {
     let sessions = service.list_sessions(actor, None).await?;
     let chosen = Region::of_fields(&visit.query);
     let region = if chosen == Region::default() { Region::of_address(known.address.as_deref()) } else { chosen };
-    let tested = visit.query.get("tested").map(|_| visit.query.is_on("good"));
     let content = html! {
-        @match tested {
-            Some(true) => p.notice.good role="status" { (visit.t("시험 알림을 보냈습니다. 왔는지 확인해 주세요.", "A test is on its way. Please check that it arrives.")) }
-            Some(false) => p.notice.bad role="alert" { (visit.t("시험 알림을 보낼 수 없었습니다: ", "The test could not be sent: ")) (visit.query.text("tested")) }
-            None => {}
+        @if visit.query.is_on("tested") {
+            p.notice.good role="status" { (visit.t("시험 알림을 보냈습니다. 왔는지 확인해 주세요.", "A test is on its way. Please check that it arrives.")) }
+        }
+        @if visit.query.is_on("refused") {
+            p.notice.bad role="alert" {
+                (visit.t(
+                    "저장하지 않았습니다. 알림 받는 방법을 하나 이상 고르고, 조용한 시간은 시작과 끝을 모두 적어 주세요.",
+                    "Not saved: choose at least one way to be told, and give quiet hours a beginning and an end.",
+                ))
+            }
         }
         section {
             h2 { (visit.t("나", "Me")) }
@@ -92,7 +98,10 @@ async fn account(visit: Visit) -> Answer {
                 p.small role="status" data-push-said data-denied=(visit.t("브라우저가 알림을 막고 있습니다. 브라우저 설정에서 허용해 주세요.", "The browser blocks notifications. Please allow them in its settings."))
                     data-failed=(visit.t("알림을 켤 수 없었습니다.", "Notifications could not be turned on.")) {}
             }
-            ul { @for device in &devices { li { (device.label.as_deref().unwrap_or(&device.host)) " · " (when(&visit, device.created_at)) } } }
+            ul { @for device in &devices { li {
+                (device.label.as_deref().unwrap_or(&device.host)) " · " (when(&visit, device.created_at)) " "
+                form.inline method="post" action={ "/app/account/devices/" (device.id.0) "/delete" } { button.link { (visit.t("지우기", "Remove")) } }
+            } } }
             @if devices.is_empty() { p.small { (visit.t("등록된 기기가 없습니다.", "No device yet.")) } }
         }
         section {
@@ -207,19 +216,25 @@ async fn password(Sent(visit, fields): Sent) -> Answer {
 
 async fn channels(Sent(visit, fields): Sent) -> Answer {
     visit.account()?;
+    let before = visit.service().get_contact(&visit.actor, None).await?;
     let mut channels: Vec<String> = Vec::new();
     for (_, value) in fields.iter().filter(|(name, value)| *name == "channel" && !value.is_empty()) {
         if !channels.iter().any(|known| known == value) {
             channels.push(value.to_owned());
         }
     }
+    if channels.is_empty() || fields.get("quiet_from").is_some() != fields.get("quiet_until").is_some() {
+        return Ok(to("/app/account?refused=channels#channels"));
+    }
     let quiet = fields.owned("quiet_from").zip(fields.owned("quiet_until"));
+    let webhook_url = fields.owned("webhook_url");
     let change = ContactChange {
         phone: fields.owned("phone").into(),
         language: fields.owned("language"),
-        channels: (!channels.is_empty()).then_some(channels),
+        channels: Some(channels),
         quiet: quiet.map(|(from, until)| Quiet { from, until }).into(),
-        webhook_url: fields.owned("webhook_url").into(),
+        // Another secret comes with every address that is set: who only changes his telephone keeps the one he has.
+        webhook_url: if webhook_url == before.webhook_url { Change::Leave } else { webhook_url.into() },
     };
     let contact = visit.service().update_contact(&visit.actor, None, change).await?;
     if let Some(secret) = contact.webhook_secret {
@@ -241,10 +256,27 @@ async fn channels(Sent(visit, fields): Sent) -> Answer {
 async fn test(Sent(visit, fields): Sent) -> Answer {
     visit.account()?;
     let tested = visit.service().test_contact(&visit.actor, None, fields.text("channel")).await?;
-    let said = visit.t(&tested.said.ko, &tested.said.en);
-    let said: String = form_urlencoded::byte_serialize(said.as_bytes()).collect();
-    let good = if tested.is_delivered { "&good" } else { "" };
-    Ok(to(&format!("/app/account?tested={said}{good}")))
+    if tested.is_delivered {
+        return Ok(to("/app/account?tested"));
+    }
+    let title = visit.t("시험 알림", "Test");
+    Ok(page(frame::plain(
+        &visit,
+        title,
+        &Live::No,
+        html! {
+            p.notice.bad role="alert" {
+                (visit.t("시험 알림을 보낼 수 없었습니다: ", "The test could not be sent: ")) (visit.t(&tested.said.ko, &tested.said.en))
+            }
+            p { a.button href="/app/account#channels" { (visit.t("내 계정으로", "To my account")) } }
+        },
+    )))
+}
+
+async fn remove_device(Sent(visit, _): Sent) -> Answer {
+    visit.account()?;
+    visit.service().unsubscribe(&visit.actor, None, visit.number(0)?).await?;
+    Ok(to("/app/account?done=deleted#channels"))
 }
 
 async fn end_sessions(Sent(visit, _): Sent) -> Answer {

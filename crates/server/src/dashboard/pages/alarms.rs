@@ -326,7 +326,7 @@ async fn alarm(visit: Visit) -> Answer {
     let may = rules::allows(visit.actor.relations_to_family(family), Action::AlarmHandle);
     let text = alarm.text.of(visit.language);
     let content = html! {
-        section #alarm data-part aria-live="polite" {
+        section #alarm data-part {
             h2 { (state(&visit, alarm.state)) }
             div.alarm.(alarm.severity.name()) {
                 p {
@@ -344,9 +344,9 @@ async fn alarm(visit: Visit) -> Answer {
                 }
                 @if let Some(why) = alarm.clear_reason { p.small { (reason(&visit, why)) } }
                 @if let Some(image) = &alarm.image_url { (picture(&visit, image)) }
-                @if may && is_open(&alarm) {
+                @if may && (is_open(&alarm) || alarm.state == AlarmState::Cleared) {
                     div.acts {
-                        @if alarm.state == AlarmState::Active {
+                        @if matches!(alarm.state, AlarmState::Active | AlarmState::Cleared) {
                             form method="post" action={ (place) "/ack" } { button.button { (visit.t("확인", "Acknowledge")) } }
                         }
                         @if let Some(phone) = &names.phone { a.button.quiet href={ "tel:" (phone) } { (visit.t("전화", "Call")) } }
@@ -398,7 +398,7 @@ fn acts(visit: &Visit, place: &str, alarm: &AlarmView) -> Markup {
                     button.button.quiet { (visit.t("미루기", "Put it off")) }
                 }
             }
-            details {
+            details #end {
                 summary { (visit.t("알람 끝내기", "End the alarm")) }
                 form.card method="post" action={ (place) "/clear" } {
                     label { (visit.t("메모 (없어도 됩니다)", "Comment (may be left out)")) input name="comment" maxlength="1000"; }
@@ -462,7 +462,7 @@ fn told(visit: &Visit, people: &People, entry: &EntryView) -> (Markup, Option<Ma
         }
         EntryKind::Handed => {
             let (to, by) = (who("to"), channel());
-            (said(format!("{to}: {by}(으)로 보냈습니다"), format!("Sent to {to} by {by}")), None)
+            (said(format!("{to}: 보냈습니다 ({by})"), format!("Sent to {to} by {by}")), None)
         }
         EntryKind::Failed => {
             let (to, by) = (who("to"), channel());
@@ -471,17 +471,14 @@ fn told(visit: &Visit, people: &People, entry: &EntryView) -> (Markup, Option<Ma
                 (said(format!("{to}: 알릴 방법이 없습니다"), format!("There is no way to {to}")), None)
             } else {
                 (
-                    said(
-                        format!("{to}: {by}(으)로 보내지 못했습니다"),
-                        format!("It could not be sent to {to} by {by}"),
-                    ),
+                    said(format!("{to}: 보내지 못했습니다 ({by})"), format!("It could not be sent to {to} by {by}")),
                     error,
                 )
             }
         }
         EntryKind::Delivered => {
             let (to, by) = (who("to"), channel());
-            (said(format!("{to}에게 보였습니다 ({by})"), format!("It was shown to {to} ({by})")), None)
+            (said(format!("{to}: 보여 드렸습니다 ({by})"), format!("It was shown to {to} ({by})")), None)
         }
         EntryKind::Acknowledged => {
             (said(format!("{} 확인", who("by")), format!("Acknowledged by {}", who("by"))), None)

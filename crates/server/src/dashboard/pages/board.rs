@@ -1,8 +1,9 @@
 //! The board of those who look after many homes.
 
 use axum::routing::get;
+use carebot_model::Timestamp;
 use carebot_model::alarms::AlarmState;
-use carebot_service::board::{BoardRow, Concern};
+use carebot_service::board::{BoardRow, Concern, SILENT};
 use maud::{Markup, html};
 
 use super::super::frame::{self, Live};
@@ -35,14 +36,11 @@ async fn board(visit: Visit) -> Answer {
     let wanted = visit.query.text("q").to_lowercase();
     let found: Vec<&BoardRow> = rows.iter().filter(|row| wanted.is_empty() || is_found(row, &wanted)).collect();
     let count = |concern: Concern| rows.iter().filter(|row| row.concern == concern).count();
-    let urgent = count(Concern::Emergency);
     let title = visit.t("돌봄 현황판", "All homes");
     let content = html! {
-        section #glance.glance.(if urgent > 0 { "crit" } else if count(Concern::Warning) > 0 { "warn" } else { "good" }) data-part aria-live="polite" {
-            p.said {
-                @if urgent > 0 { (visit.t(format!("지금 {urgent}댁을 확인해 주세요."), format!("Please look at {urgent} homes now."))) }
-                @else { (visit.t("지금 위급한 댁은 없습니다.", "No home has an emergency now.")) }
-            }
+        @let (mood, sentence) = glance(&visit, count);
+        section #glance.glance.(mood) data-part {
+            p.said #said aria-live="polite" { (sentence) }
             p.small {
                 (visit.t(
                     format!("모두 {all}댁, 확인 중 {}, 주의 {}, 연락 없음 {}", count(Concern::Attended), count(Concern::Warning), count(Concern::Silent)),
@@ -83,6 +81,41 @@ async fn board(visit: Visit) -> Answer {
     Ok(page(frame::plain(&visit, title, &Live::All, content)))
 }
 
+/// The one sentence about all homes, and how good the news is. No news is no good news.
+fn glance(visit: &Visit, count: impl Fn(Concern) -> usize) -> (&'static str, String) {
+    let (urgent, attended, warnings) = (count(Concern::Emergency), count(Concern::Attended), count(Concern::Warning));
+    let (silent, calm) = (count(Concern::Silent), count(Concern::None));
+    match (urgent, attended, warnings, silent) {
+        (1.., ..) => (
+            "crit",
+            visit.t(format!("지금 {urgent}댁을 확인해 주세요."), format!("Please look at {urgent} homes now.")),
+        ),
+        (0, 1.., ..) => (
+            "warn",
+            visit.t(
+                format!("위급한 {attended}댁을 누군가 살피고 있습니다."),
+                format!("Somebody sees to {attended} homes with an emergency."),
+            ),
+        ),
+        (0, 0, 1.., _) => (
+            "warn",
+            visit.t(
+                format!("{warnings}댁에 살펴볼 일이 있습니다."),
+                format!("There is something to look at in {warnings} homes."),
+            ),
+        ),
+        (0, 0, 0, 1..) => (
+            "unknown",
+            visit.t(
+                format!("{silent}댁의 로봇과 연락이 끊겨 지금 어떠신지 알 수 없습니다."),
+                format!("{silent} robots are silent: how things are there is not known."),
+            ),
+        ),
+        (0, 0, 0, 0) if calm == 0 => ("unknown", visit.t("아직 댁이 없습니다.", "No home yet.").to_owned()),
+        (0, 0, 0, 0) => ("good", visit.t("지금 위급한 댁은 없습니다.", "No home has an emergency now.").to_owned()),
+    }
+}
+
 /// How bad a line looks.
 const fn colour(concern: Concern) -> &'static str {
     match concern {
@@ -101,13 +134,15 @@ fn said(visit: &Visit, row: &BoardRow) -> String {
         Concern::Silent => visit.t("어떠신지 알 수 없습니다", "Not known").to_owned(),
         Concern::None => match row.moved_at {
             Some(at) => visit.t(format!("{} 움직이셨어요", ago(visit, at)), format!("Moved {}", ago(visit, at))),
-            None => visit.t("괜찮으세요", "All right").to_owned(),
+            None => visit.t("아직 움직임이 보이지 않았어요", "Not seen to move yet").to_owned(),
         },
     }
 }
 
 fn line(visit: &Visit, row: &BoardRow) -> Markup {
     let none = visit.t("없음", "None");
+    // An old reading says nothing of now.
+    let is_fresh = |(_, at): &(f64, Timestamp)| visit.now.since(*at) <= SILENT;
     let place = format!("/app/families/{}", row.family);
     html! {
         tr.(colour(row.concern)) {
@@ -127,8 +162,8 @@ fn line(visit: &Visit, row: &BoardRow) -> Markup {
                 }
             }
             td data-label=(visit.t("소식", "Heard")) { @match row.heard_at { Some(at) => (ago(visit, at)), None => (none) } }
-            td data-label=(visit.t("온도", "Room")) { @match row.temperature { Some((value, _)) => { (number(value)) " °C" }, None => (none) } }
-            td data-label=(visit.t("심박수", "Heart")) { @match row.heart_rate { Some((value, _)) => { (value) " " (visit.t("회/분", "/min")) }, None => (none) } }
+            td data-label=(visit.t("온도", "Room")) { @match row.temperature.filter(is_fresh) { Some((value, _)) => { (number(value)) " °C" }, None => (none) } }
+            td data-label=(visit.t("심박수", "Heart")) { @match row.heart_rate.filter(|(_, at)| visit.now.since(*at) <= SILENT) { Some((value, _)) => { (value) " " (visit.t("회/분", "/min")) }, None => (none) } }
             td {
                 @if let Some(alarm) = row.worst.as_ref().filter(|alarm| alarm.state == AlarmState::Active) {
                     form.inline method="post" action={ (place) "/alarms/" (alarm.id.0) "/ack" } {

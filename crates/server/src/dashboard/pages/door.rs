@@ -104,7 +104,9 @@ async fn sign_in(Sent(visit, fields): Sent) -> Answer {
         visit.service().remember_session(&actor).await?;
     }
     let mut response = to(next);
-    if let Some(cookie) = visit.cookie().set(&token) {
+    let cookies = visit.cookie();
+    let cookie = if fields.is_on("remember") { cookies.keep(&token) } else { cookies.set(&token) };
+    if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
@@ -156,7 +158,7 @@ fn sign_up_form(visit: &Visit, fields: &Fields, refused: Option<&str>) -> Markup
                 (Region::of_fields(fields).selects(visit))
                 button.button { (title) }
             }
-            p { a href="/app/sign-in" { (visit.t("이미 회원이신가요? 로그인", "Have an account? Sign in")) } }
+            p { a href={ "/app/sign-in?next=" (form_urlencoded::byte_serialize(next(fields).as_bytes()).collect::<String>()) } { (visit.t("이미 회원이신가요? 로그인", "Have an account? Sign in")) } }
         },
     )
 }

@@ -18,7 +18,9 @@ use super::super::{Answer, Pages, found, page, to};
 
 /// A reading older than this says nothing of now, in milliseconds.
 const STALE: i64 = 20 * 60_000;
-/// The most lines of what happened today.
+/// How long ago somebody may have moved, or had a pulse, to be called all right, in milliseconds.
+const SIGN_OF_LIFE: i64 = 3 * 3_600_000;
+/// The most lines of what happened today; there may be more alarms.
 const LINES: usize = 30;
 
 pub(crate) fn add(pages: Pages) -> Pages {
@@ -93,8 +95,9 @@ struct Line {
 
 async fn gather(visit: &Visit, family: FamilyId) -> Result<Now, Error> {
     let (service, actor, id) = (visit.service(), &*visit.actor, family.as_str());
-    let (alarms, home, health, active, mood, channels) = tokio::join!(
-        service.list_alarms(actor, id, false, None, 50),
+    let (open, alarms, home, health, active, mood, channels) = tokio::join!(
+        service.list_alarms(actor, id, true, None, 500),
+        service.list_alarms(actor, id, false, None, 100),
         service.latest_report::<Home>(actor, id),
         service.latest_report::<Health>(actor, id),
         service.latest_report::<Active>(actor, id),
@@ -108,7 +111,9 @@ async fn gather(visit: &Visit, family: FamilyId) -> Result<Now, Error> {
         Err(error) => return Err(error),
     };
     let today = today(visit, family, &alarms).await?;
-    let open = alarms.into_iter().filter(is_open).collect();
+    let mut open: Vec<AlarmView> = open?.into_iter().filter(is_open).collect();
+    // What was critical and ended by itself without anybody having seen it is shown until somebody does.
+    open.extend(alarms.into_iter().filter(is_unseen));
     Ok(Now {
         alarms: open,
         home: found(home)?,
@@ -123,6 +128,11 @@ async fn gather(visit: &Visit, family: FamilyId) -> Result<Now, Error> {
 /// Whether an alarm still wants somebody.
 pub(super) fn is_open(alarm: &AlarmView) -> bool {
     matches!(alarm.state, AlarmState::Active | AlarmState::ActiveAcknowledged)
+}
+
+/// Whether something critical is over and nobody has confirmed it.
+fn is_unseen(alarm: &AlarmView) -> bool {
+    alarm.state == AlarmState::Cleared && alarm.severity == Severity::Crit && !alarm.is_drill
 }
 
 async fn today(visit: &Visit, family: FamilyId, alarms: &[AlarmView]) -> Result<Vec<Line>, Error> {
@@ -147,10 +157,10 @@ async fn today(visit: &Visit, family: FamilyId, alarms: &[AlarmView]) -> Result<
         })
         .await?;
     if let Some(page) = pages.next().await? {
-        lines.extend(page.0.into_iter().take(LINES).map(|report| did(visit, report)));
+        let room = LINES.saturating_sub(lines.len()).max(LINES / 2);
+        lines.extend(page.0.into_iter().take(room).map(|report| did(visit, report)));
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.at));
-    lines.truncate(LINES);
     Ok(lines)
 }
 
@@ -165,7 +175,9 @@ fn did(visit: &Visit, report: Report<Active>) -> Line {
 /// The one sentence, and how good the news is.
 fn sentence(visit: &Visit, names: &Names, now: &Now) -> (&'static str, String) {
     let elder = &names.elder;
-    let worst = now.alarms.iter().filter(|alarm| !alarm.is_drill).map(|alarm| alarm.severity).max();
+    // What is over and only waits to be seen is something to look at, no more.
+    let wants = |alarm: &AlarmView| if is_unseen(alarm) { Severity::Warn } else { alarm.severity };
+    let worst = now.alarms.iter().filter(|alarm| !alarm.is_drill).map(wants).max();
     let heard = [
         now.home.as_ref().map(|report| report.reported_at),
         now.health.as_ref().map(|report| report.reported_at),
@@ -174,6 +186,10 @@ fn sentence(visit: &Visit, names: &Names, now: &Now) -> (&'static str, String) {
     ];
     let heard = heard.into_iter().flatten().max();
     let moved = now.active.as_ref().map(|report| report.reported_at);
+    let pulse =
+        now.health.as_ref().filter(|report| report.fields.heart_rate.is_some()).map(|report| report.reported_at);
+    // A robot that reports says nothing about her: only what she does, or her pulse, is a sign that she is all right.
+    let is_alive = |at: &Timestamp| visit.now.since(*at) <= SIGN_OF_LIFE;
     match (worst, heard) {
         (Some(Severity::Crit), _) => (
             "crit",
@@ -200,18 +216,46 @@ fn sentence(visit: &Visit, names: &Names, now: &Now) -> (&'static str, String) {
                 format!("The robot was last heard {}. How {elder} is now is not known.", ago(visit, heard)),
             ),
         ),
-        (_, Some(heard)) => {
-            let said = match moved {
-                Some(moved) => visit.t(
+        _ if moved.max(pulse).is_none() => (
+            "unknown",
+            visit.t(
+                format!("로봇은 연결되어 있지만, {elder}의 움직임은 아직 보이지 않았습니다."),
+                format!("The robot is connected, but has not seen {elder} move yet."),
+            ),
+        ),
+        _ if !moved.max(pulse).is_some_and(|at| is_alive(&at)) => {
+            let last = ago(visit, moved.max(pulse).unwrap_or(visit.now));
+            (
+                "unknown",
+                visit.t(
+                    format!("로봇은 연결되어 있지만, {elder}의 마지막 움직임은 {last}입니다."),
+                    format!("The robot is connected; the last movement of {elder} was {last}."),
+                ),
+            )
+        }
+        _ => {
+            let moved = moved.filter(is_alive);
+            let said = match (moved, pulse) {
+                (Some(moved), _) => visit.t(
                     format!("{} 움직이셨어요.", ago(visit, moved)),
                     format!("Last movement: {}.", ago(visit, moved)),
                 ),
-                None => visit
-                    .t(format!("{} 소식이 왔어요.", ago(visit, heard)), format!("Last heard: {}.", ago(visit, heard))),
+                (None, Some(pulse)) => visit.t(
+                    format!("{} 맥박이 잡혔어요.", ago(visit, pulse)),
+                    format!("Last pulse: {}.", ago(visit, pulse)),
+                ),
+                (None, None) => String::new(),
             };
             ("good", visit.t(format!("{elder}은 괜찮으세요. {said}"), format!("{elder} is all right. {said}")))
         }
     }
+}
+
+/// What is read out as soon as it changes: no ages of anything, which change every minute.
+fn aloud(visit: &Visit, now: &Now) -> String {
+    let titles = now.alarms.iter().filter(|alarm| is_open(alarm));
+    let titles: Vec<&str> = titles.map(|alarm| alarm.text.of(visit.language).title.as_str()).collect();
+    titles.join(", ")
 }
 
 async fn home(visit: Visit) -> Answer {
@@ -221,10 +265,11 @@ async fn home(visit: Visit) -> Answer {
     let (mood, said) = sentence(&visit, &names, &now);
     let title = visit.t("지금", "Now");
     let content = html! {
-        section #glance.glance.(mood) data-part aria-live="polite" {
+        section #glance.glance.(mood) data-part {
             p.said { (said) }
         }
-        section #open data-part aria-live="assertive" {
+        section #open data-part {
+            p.heard role="status" aria-live="assertive" { (aloud(&visit, &now)) }
             @if !now.alarms.is_empty() { h2 { (visit.t("열린 알람", "Open alarms")) } }
             @for alarm in &now.alarms { (alarm_card(&visit, alarm, &names)) }
         }
@@ -255,7 +300,7 @@ async fn home(visit: Visit) -> Answer {
 pub(super) fn alarm_card(visit: &Visit, alarm: &AlarmView, names: &Names) -> Markup {
     let text = alarm.text.of(visit.language);
     let place = format!("/app/families/{}/alarms/{}", alarm.family_id, alarm.id.0);
-    let needs = alarm.state == AlarmState::Active;
+    let needs = matches!(alarm.state, AlarmState::Active | AlarmState::Cleared);
     // The elder answers the robot; an alarm about her is for others to see to.
     let handles = rules::allows(visit.actor.relations_to_family(alarm.family_id), Action::AlarmHandle);
     html! {
@@ -277,9 +322,7 @@ pub(super) fn alarm_card(visit: &Visit, alarm: &AlarmView, names: &Names) -> Mar
                 @if needs && handles {
                     form method="post" action={ (place) "/ack" } { button.button { (visit.t("확인", "Acknowledge")) } }
                 }
-                @if handles {
-                    form method="post" action={ (place) "/clear" } { button.button.quiet { (visit.t("끝났음", "It is over")) } }
-                }
+                @if handles && is_open(alarm) { a.button.quiet href={ (place) "#end" } { (visit.t("끝났음", "It is over")) } }
                 @if let Some(phone) = names.phone.as_ref().filter(|_| handles) { a.button.quiet href={ "tel:" (phone) } { (visit.t("전화", "Call")) } }
                 @if handles { a.button.quiet href={ (place) "#comment" } { (visit.t("메모", "Comment")) } }
             }
@@ -393,9 +436,11 @@ fn readings(visit: &Visit, now: &Now) -> Markup {
 fn tile(visit: &Visit, reading: &Reading) -> Markup {
     let Reading { name, value, unit, normal, said, at, kind } = reading;
     let is_normal = value.map(|value| (normal.0..=normal.1).contains(&value));
-    let is_old = *kind != "mental" && at.is_some_and(|at| visit.now.since(at) > STALE);
+    // The mood is judged once a day.
+    let most = if *kind == "mental" { 36 * 3_600_000 } else { STALE };
+    let is_old = at.is_some_and(|at| visit.now.since(at) > most);
     html! {
-        div.tile.odd[is_normal == Some(false)].old[is_old] {
+        div.tile.odd[is_normal == Some(false) && !is_old].old[is_old] {
             h3 { (name) }
             p.value {
                 @if let Some(value) = value { (number(*value)) " " span.unit { (unit) } }
@@ -403,6 +448,7 @@ fn tile(visit: &Visit, reading: &Reading) -> Markup {
             }
             p.small {
                 @match is_normal {
+                    Some(_) if is_old => { strong { (visit.t("오래된 값", "An old reading")) } }
                     Some(true) if !said.is_empty() => { (visit.t("정상", "Normal")) " (" (said) ")" }
                     Some(false) => { strong { (visit.t("정상 범위 밖", "Not normal")) } " (" (said) ")" }
                     _ => {}

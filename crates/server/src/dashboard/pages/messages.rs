@@ -118,7 +118,7 @@ fn people(visit: &Visit, family: FamilyId, others: &[Other]) -> Markup {
         section #people data-part {
             h2 { (visit.t("누구에게 쓸까요?", "To whom?")) }
             @if others.is_empty() {
-                p { (visit.t("아직 메시지를 주고받을 사람이 없습니다. 가족 쪽에서 초대해 보세요.", "There is nobody to write to yet. Invite somebody first.")) }
+                p { (visit.t("아직 메시지를 주고받을 사람이 없습니다. 가족 화면에서 초대해 보세요.", "There is nobody to write to yet. Invite somebody first.")) }
                 p { a.button href={ "/app/families/" (family) "/people" } { (visit.t("가족", "Family")) } }
             }
             ul.lines {

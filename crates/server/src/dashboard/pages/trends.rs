@@ -197,16 +197,28 @@ impl All {
         let place = series.names.iter().position(|name| *name == measure.field);
         let points = series.sums.iter().filter_map(|sum| {
             let figures = sum.figures(place?)?;
-            Some(Point { at: sum.start, least: figures.min, mean: figures.mean, most: figures.max })
+            #[expect(clippy::cast_precision_loss, reason = "a count of readings")]
+            let weight = figures.count as f64;
+            Some(Point { at: sum.start, least: figures.min, mean: figures.mean, most: figures.max, weight })
         });
         (points.collect(), series.bucket.millis())
     }
 }
 
 async fn alarms_in(visit: &Visit, family: FamilyId, window: &Window) -> Result<Vec<AlarmView>, Error> {
-    let alarms = visit.service().list_alarms(&visit.actor, family.as_str(), false, None, ALARMS).await?;
     let is_in = |alarm: &AlarmView| (window.start..window.end).contains(&alarm.sensed_at) && !alarm.is_drill;
-    Ok(alarms.into_iter().filter(is_in).collect())
+    let mut found = Vec::new();
+    let mut before = None;
+    loop {
+        let page = visit.service().list_alarms(&visit.actor, family.as_str(), false, before, ALARMS).await?;
+        before = page.iter().map(|alarm| alarm.id).min();
+        // Nothing is sensed long after it was raised; what came late was sensed before.
+        let is_last = page.len() < ALARMS as usize || page.last().is_some_and(|alarm| alarm.raised_at < window.start);
+        found.extend(page.into_iter().filter(is_in));
+        if is_last {
+            return Ok(found);
+        }
+    }
 }
 
 fn marks(visit: &Visit, alarms: &[AlarmView]) -> Vec<Mark> {
@@ -325,12 +337,12 @@ fn table(visit: &Visit, window: &Window, points: &[Point]) -> Markup {
     }
 }
 
-/// The least, the mean of the means, and the most of some points.
+/// The least, the mean of all readings, and the most of some points.
 fn figures(points: &[Point]) -> (f64, f64, f64) {
     let least = points.iter().map(|point| point.least).fold(f64::INFINITY, f64::min);
     let most = points.iter().map(|point| point.most).fold(f64::NEG_INFINITY, f64::max);
-    #[expect(clippy::cast_precision_loss, reason = "ten thousand points at most")]
-    let mean = points.iter().map(|point| point.mean).sum::<f64>() / points.len().max(1) as f64;
+    let count: f64 = points.iter().map(|point| point.weight).sum();
+    let mean = points.iter().map(|point| point.mean * point.weight).sum::<f64>() / count.max(1.0);
     (least, mean, most)
 }
 
@@ -413,6 +425,7 @@ async fn sheet(visit: Visit) -> Answer {
         h2 { (visit.t("위급한 알람", "Critical alarms")) " (" (serious.len()) ")" }
         @if serious.is_empty() { p { (visit.t("없었습니다.", "None.")) } }
         ul { @for alarm in serious.iter().take(12) { li { (when(&visit, alarm.sensed_at)) " · " (alarm.text.of(visit.language).title) } } }
+        @if serious.len() > 12 { p { (visit.t(format!("그 밖에 {}건", serious.len() - 12), format!("and {} more", serious.len() - 12))) } }
     };
     Ok(page(frame::family(&visit, family, Tab::Trends, (&home, title), content)))
 }

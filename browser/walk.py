@@ -260,8 +260,9 @@ class Walk:
         context = self.context("second")
         page = self.page(context, lambda: "the call is over")
         page.goto(f"{self.server.url}/app/families/{self.who['family']}")
-        page.get_by_role("button", name="끝났음").press("Enter")
-        expect(page.locator("main")).to_contain_text("끝")
+        page.get_by_role("link", name="끝났음").press("Enter")
+        page.get_by_role("button", name="끝났습니다").press("Enter")
+        expect(page.get_by_role("status").first).to_contain_text("알람을 끝냈습니다.")
         context.close()
 
     def many_walk(self):

@@ -229,7 +229,7 @@ showTimes(document);
 follow();
 linkRegions();
 sendOnce();
-const opened = location.hash && document.getElementById(location.hash.slice(1));
+const opened = location.hash ? document.getElementById(location.hash.slice(1)) : null;
 if (opened?.matches('details')) opened.open = true;
 moveInRows();
 for (const back of document.querySelectorAll('[data-back]')) {

@@ -182,13 +182,18 @@ async fn has_gas_alarm(db: &Db, taken: &Taken, alarms: impl Iterator<Item = &Ala
         if alarm.sensed_at <= at && until.is_none_or(|until| at <= until.plus_millis(grace)) {
             return Ok(true);
         }
-        let entries = journal::timeline(&mut db.read(), &operator(taken.family)?, alarm.id).await?;
-        let said = format!("\"complete_at\":{},", at.millis());
-        if entries.iter().any(|entry| entry.kind == EntryKind::Sensed && entry.body.contains(&said)) {
+        if has_counted(db, alarm, at.millis()).await? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Whether the timeline of an alarm says that it has counted what happened at a moment.
+async fn has_counted(db: &Db, alarm: &Alarm, at: i64) -> Result<bool> {
+    let entries = journal::timeline(&mut db.read(), &operator(alarm.family)?, alarm.id).await?;
+    let said = format!("\"complete_at\":{at},");
+    Ok(entries.iter().any(|entry| entry.kind == EntryKind::Sensed && entry.body.contains(&said)))
 }
 
 fn operator<R>(resource: R) -> Result<Permit<R>> {
@@ -646,7 +651,7 @@ impl World {
             let happened = taken.happened_at;
             let of_rule =
                 || by_family.get(&taken.family).into_iter().flatten().filter(|alarm| alarm.rule == taken.rule);
-            let has_alarm = if taken.rule == Rule::Gas {
+            let mut has_alarm = if taken.rule == Rule::Gas {
                 has_gas_alarm(&db, taken, of_rule()).await?
             } else {
                 of_rule().any(|alarm| {
@@ -654,6 +659,12 @@ impl World {
                         && happened <= alarm.last_sensed_at.millis() + tolerance
                 })
             };
+            // What came late belongs to the alarm that is open when it comes, however much later that began.
+            if !has_alarm {
+                for alarm in of_rule() {
+                    has_alarm = has_alarm || has_counted(&db, alarm, happened).await?;
+                }
+            }
             report.without_alarm += u64::from(!has_alarm);
             if !has_alarm && report.lost.len() < LOST {
                 report.lost.push(format!(

@@ -105,6 +105,75 @@ both_engines! {
         assert!(page.text().contains("권한이 없습니다"), "{}", page.text());
     }
 
+    async fn nobody_is_called_all_right_because_her_robot_reports(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let place = format!("/app/families/{}", house.family);
+        let glance = async |words: &str| {
+            let page = app.get(&place, &house.guardian).await.text();
+            let glance = page.split("id=\"glance\"").nth(1).and_then(|rest| rest.split("</section>").next()).expect("a glance");
+            assert!(glance.contains(words), "{words} is not in {glance}");
+        };
+        let report = async |kind: &str, fields: Value| {
+            let mut body = json!({"family_id": house.family});
+            body.as_object_mut().expect("an object").extend(fields.as_object().expect("fields").clone());
+            app.call(&format!("POST /status/{kind}"), &house.elder, body).await.succeeds(201);
+        };
+        glance("아직 로봇에게서 온 소식이 없습니다").await;
+        report("home", json!({"temperature": 22.0})).await;
+        glance("움직임은 아직 보이지 않았습니다").await;
+        let sensed = t.now().plus_millis(-4 * 3_600_000);
+        let walk = json!({"family_id": house.family, "score": 70, "action": "산책"});
+        let sent = app.request("POST /status/active").by(&house.elder).header("carebot-sensed-at", format!("{sensed}Z"));
+        sent.json(&walk).send().await.succeeds(201);
+        glance("마지막 움직임은 4시간 전입니다").await;
+        report("health", json!({"heart_rate": 64})).await;
+        glance("괜찮으세요. 방금 맥박이 잡혔어요").await;
+        report("active", json!({"score": 70, "action": "산책"})).await;
+        glance("괜찮으세요. 방금 움직이셨어요").await;
+        report("active", json!({"score": 0, "action": "낙상", "is_critical": true})).await;
+        glance("지금 확인해 주세요").await;
+    }
+
+    async fn what_was_critical_and_ended_unseen_is_shown_until_somebody_confirms_it(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let place = format!("/app/families/{}", house.family);
+        for minutes in 0..10 {
+            let ethanol = if minutes < 3 { 20.0 } else { 0.1 };
+            let body = json!({"family_id": house.family, "ethanol": ethanol});
+            app.call("POST /status/home", &house.elder, body).await.succeeds(201);
+            app.service.judge_rules().await.expect("judged");
+            app.advance(60_000).await;
+        }
+        app.call("POST /status/active", &house.elder, json!({"family_id": house.family, "score": 70, "action": "산책"})).await.succeeds(201);
+        let page = app.get(&place, &house.guardian).await.text();
+        assert!(page.contains("끝남, 아무도 확인하지 않음") && page.contains("살펴볼 일이 있습니다"), "{page}");
+        let act = page.split('"').find(|part| part.ends_with("/ack")).expect("something to confirm").to_owned();
+        led(&submit(&app, &act, &house.guardian, &[]).await);
+        let page = app.get(&place, &house.guardian).await.text();
+        assert!(page.contains("괜찮으세요") && !page.contains("/ack\""), "{page}");
+    }
+
+    async fn who_is_signed_out_while_pressing_a_button_comes_back_to_the_page_it_is_on(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let page = format!("/app/families/{}", house.family);
+        let sent = app.request(&format!("POST {page}/alarms/1/ack")).header("referer", format!("http://localhost{page}"));
+        let reply = sent.body(FORM, "").send().await;
+        assert_eq!(led(&reply), format!("/app/sign-in?next=%2Fapp%2Ffamilies%2F{}", house.family));
+    }
+
+    async fn a_kept_sign_in_outlives_the_browser(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let fields = [("email", house.guardian.email.as_str()), ("password", PASSWORD)];
+        let reply = submit(&app, "/app/sign-in", ANYONE, &fields).await;
+        assert!(!reply.header("set-cookie").contains("Max-Age"), "{}", reply.header("set-cookie"));
+        let reply = submit(&app, "/app/sign-in", ANYONE, &[&fields[..], &[("remember", "on")]].concat()).await;
+        assert!(reply.header("set-cookie").contains("Max-Age=34560000"), "{}", reply.header("set-cookie"));
+    }
+
     async fn files_are_kept_by_browsers_and_their_address_tells_their_version(t: TestDb) {
         let app = TestApp::new(&t).await;
         let page = app.get("/app/sign-in", ANYONE).await.text();

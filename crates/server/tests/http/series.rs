@@ -169,4 +169,77 @@ both_engines! {
         assert_eq!((left, others), (41, 60));
         assert_eq!(app.service.delete_old_reports(&stop).await.expect("again").reports, 0);
     }
+
+    async fn a_clock_that_is_ahead_makes_nothing_old_and_the_last_reports_stay(t: TestDb) {
+        let app = TestApp::with(&t, |settings, _| settings.retention.home_days = 40).await;
+        let house = app.house().await;
+        for days in 0..60 {
+            warm(&t, house.family, days * DAY, air(20.0)).await;
+        }
+        let stop = CancellationToken::new();
+        app.advance(500 * DAY).await;
+        roll(&app).await;
+        let purged = app.service.delete_old_reports(&stop).await.expect("it is deleted");
+        assert_eq!(purged.reports, 19, "counted from the newest report");
+        assert_eq!(app.service.delete_old_reports(&stop).await.expect("again").reports, 0);
+        let left: i64 =
+            t.db.read().fetch_one("SELECT COUNT(*) FROM home_status", vec![], |row| row.get(0)).await.expect("a count");
+        assert_eq!(left, 41);
+    }
+
+    async fn reports_for_hours_that_were_deleted_are_in_series_at_once_and_after_an_import_was_agreed_to(t: TestDb) {
+        let app = TestApp::with(&t, |settings, _| settings.retention.home_days = 40).await;
+        let house = app.house().await;
+        for days in 0..60 {
+            warm(&t, house.family, days * DAY, air(20.0)).await;
+        }
+        let stop = CancellationToken::new();
+        roll(&app).await;
+        assert_eq!(app.service.delete_old_reports(&stop).await.expect("it is deleted").reports, 19);
+        warm(&t, house.family, 50 * DAY, air(30.0)).await;
+        let counted = async |query: &str| means(&app, &house, query).await.iter().map(|(_, count, _)| count).sum::<u64>();
+        let all = ["start=2025-12-01&bucket=1d", "start=2025-12-01&bucket=1h"];
+        for query in all {
+            assert_eq!(counted(query).await, 61, "{query}");
+        }
+        transact!(t.db, tx => { rollups::hold(&mut tx, "an import").await }).expect("held");
+        assert_eq!(app.service.delete_old_reports(&stop).await.expect("it is looked").reports, 0);
+        transact!(t.db, tx => { rollups::release(&mut tx).await }).expect("agreed");
+        assert_eq!(app.service.delete_old_reports(&stop).await.expect("it is deleted").reports, 1);
+        for query in all {
+            assert_eq!(counted(query).await, 61, "{query}");
+        }
+        let day = "start=2026-01-11T00:00:00Z&end=2026-01-11T23:00:00Z";
+        let found = means(&app, &house, day).await;
+        assert_eq!(found.iter().map(|(_, count, mean)| (*count, *mean)).collect::<Vec<_>>(), [(2, 25.0)]);
+    }
+
+    async fn what_is_no_longer_kept_by_five_minutes_is_shown_by_hours(t: TestDb) {
+        let app = TestApp::with(&t, |settings, _| settings.retention.five_minutes_days = 10).await;
+        let house = app.house().await;
+        for days in 0..30 {
+            warm(&t, house.family, days * DAY, air(20.0)).await;
+        }
+        roll(&app).await;
+        app.service.delete_old_reports(&CancellationToken::new()).await.expect("it is deleted");
+        for (day, bucket) in [("2026-03-02", "5m"), ("2026-02-10", "1h")] {
+            let path = format!("/status/home/{}/series?start={day}&end={day}T23:00:00Z", house.family);
+            let result = app.get(&path, &house.guardian).await.result();
+            assert_eq!((&result["bucket"], &result["buckets"][0]["count"]), (&json!(bucket), &json!(1)), "{day}");
+        }
+    }
+
+    async fn what_came_in_while_a_clock_was_ahead_is_summed_up_when_it_is_right_again(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        app.advance(9 * HOUR).await;
+        warm(&t, house.family, 8 * HOUR, air(20.0)).await;
+        warm(&t, house.family, HOUR, air(20.0)).await;
+        roll(&app).await;
+        app.advance(-8 * HOUR - 30 * MINUTE).await;
+        warm(&t, house.family, 0, air(26.0)).await;
+        roll(&app).await;
+        let counts: u64 = means(&app, &house, "start=2026-03-02&end=2026-03-03&bucket=1h").await.iter().map(|(_, count, _)| count).sum();
+        assert_eq!(counts, 3);
+    }
 }

@@ -113,9 +113,23 @@ async fn account(visit: Visit) -> Answer {
             }
         }
         (signed_in(&visit, &sessions))
+        (leaving(&visit))
+    };
+    Ok(page(frame::plain(&visit, visit.t("내 계정", "My account"), &Live::No, content)))
+}
+
+/// What one takes along, and the end.
+fn leaving(visit: &Visit) -> Markup {
+    html! {
         section {
             h2 { (visit.t("내 자료", "My data")) }
-            p { a.button.quiet href="/app/account/export" download { (visit.t("모두 내려받기 (JSON)", "Download everything (JSON)")) } }
+            p { a.button.quiet href="/app/account/export" download { (visit.t("내 자료 내려받기 (JSON)", "Download my data (JSON)")) } }
+            p.small {
+                (visit.t(
+                    "측정값은 마지막 것만, 알람은 최근 500건까지 들어 있습니다. 모든 측정값은 추이에서 CSV로 받거나 운영자에게 요청해 주세요.",
+                    "Of readings it holds the newest, of alarms the last 500. All readings: as CSV from the trends, or ask the operator.",
+                ))
+            }
         }
         section {
             h2 { (visit.t("계정 지우기", "Delete the account")) }
@@ -127,8 +141,7 @@ async fn account(visit: Visit) -> Answer {
                 }
             }
         }
-    };
-    Ok(page(frame::plain(&visit, visit.t("내 계정", "My account"), &Live::No, content)))
+    }
 }
 
 /// Where the visitor is signed in.

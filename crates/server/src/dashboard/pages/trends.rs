@@ -22,8 +22,10 @@ use super::super::visit::Visit;
 use super::super::{Answer, Pages, page};
 use super::home::{Names, names};
 
-/// The most alarms that are marked in a chart and listed on the sheet.
+/// How many alarms are read at once.
 const ALARMS: u32 = 200;
+/// How many alarms of a time are listed.
+const LISTED: usize = 20;
 
 pub(crate) fn add(pages: Pages) -> Pages {
     pages
@@ -249,6 +251,21 @@ async fn trends(visit: Visit) -> Answer {
         (pager(&visit, &base, &window))
         @for measure in MEASURES { (chart(&visit, measure, &all, &window, &marks)) }
         section {
+            h2 { (visit.t("이 기간의 알람", "Alarms of this time")) }
+            @if alarms.is_empty() { p { (visit.t("없었습니다.", "None.")) } }
+            ul.lines {
+                @for alarm in alarms.iter().take(LISTED) {
+                    li {
+                        span.at { (when(&visit, alarm.sensed_at)) }
+                        a href={ (base) "/alarms/" (alarm.id.0) } { (severity(&visit, alarm.severity)) ": " (alarm.text.of(visit.language).title) }
+                    }
+                }
+            }
+            @if alarms.len() > LISTED {
+                p { a href={ (base) "/alarms" } { (visit.t(format!("그 밖에 {}건", alarms.len() - LISTED), format!("and {} more", alarms.len() - LISTED))) } }
+            }
+        }
+        section {
             h2 { (visit.t("가져가기", "To take along")) }
             div.acts {
                 a.button.quiet href={ (base) "/trends.csv?span=" (window.span.code()) "&at=" (window.last) } download { "CSV" }
@@ -272,7 +289,7 @@ fn pager(visit: &Visit, base: &str, window: &Window) -> Markup {
                 @if window.first == window.last { (window.last) } @else { (window.first) " ~ " (window.last) }
             }
             @if window.last < today {
-                @if let Some(to) = window.moved(1, today) { a.button.quiet href=(link(to)) rel="next" { (visit.t("뒤", "After")) " →" } }
+                @if let Some(to) = window.moved(1, today) { a.button.quiet href=(link(to)) rel="next" { (visit.t("다음", "After")) " →" } }
             }
         }
     }

@@ -13,20 +13,22 @@ both_engines! {
         let family = t.family().await;
         let nothing = FamilyId::parse("F234567890123456").unwrap();
         let taken = t.report(family, sample::<Home>(0)).await;
+        let keyed = NewReport { source_key: Some("taken".to_owned()), ..t.new_report(sample::<Home>(0)) };
+        status::append(&t.db, &permit(family), &keyed).await.unwrap();
         let mut appends = Vec::new();
         for number in 0..200 {
             let mut report = NewReport { source_key: Some(format!("key-{number}")), ..t.new_report(sample::<Home>(number)) };
             let mut to = family;
             match number % 10 {
                 3 => to = nothing,
-                6 => report.source_key = Some("key-0".to_owned()),
+                6 => report.source_key = Some("taken".to_owned()),
                 9 => report.id = taken.id,
                 _ => {}
             }
             let db = t.db.clone();
             appends.push((number, report.id, tokio::spawn(async move { status::append(&db, &permit(to), &report).await })));
         }
-        let mut stored = vec![taken.id];
+        let mut stored = vec![taken.id, keyed.id];
         for (number, id, append) in appends {
             let result = append.await.unwrap();
             match number % 10 {
@@ -44,7 +46,7 @@ both_engines! {
         there.sort_unstable();
         stored.sort_unstable();
         assert_eq!(there, stored, "every good one, once");
-        assert_eq!(stored.len(), 141);
+        assert_eq!(stored.len(), 142);
     }
 
     async fn a_report_can_be_read_when_its_append_has_come_back(t: TestDb) {

@@ -30,7 +30,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, any, get};
 use carebot_service::Error;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use maud::Markup;
@@ -67,8 +67,10 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/app", get(|| async { to("/app/") }))
         .route("/app/static/{file}", get(assets::serve))
         .route("/app/sw.js", get(assets::worker))
-        .fallback(problem::no_page)
-        .layer(from_fn_with_state(app.clone(), around))
+        // Neither a fallback nor a layer around it: they would take the place of the whole server's.
+        .route("/app/{*rest}", any(problem::no_page))
+        .method_not_allowed_fallback(problem::no_page)
+        .route_layer(from_fn_with_state(app.clone(), around))
 }
 
 /// Around every page: its headers, and a page for what went wrong.

@@ -117,6 +117,16 @@ impl Service {
         families::get(&mut self.db.read(), *permit.resource()).await?.ok_or(gone)
     }
 
+    /// What a family's elder is called, for whoever may see the family; nothing if nobody said.
+    ///
+    /// # Errors
+    /// As [`Service::get_family`].
+    pub async fn elder_name(&self, actor: &Actor, family: &Family) -> Result<Option<String>> {
+        self.family(actor, family.id.as_str(), Action::FamilyRead).await?;
+        let elder = accounts::get(&mut self.db.read(), family.main_user).await?;
+        Ok(elder.and_then(|elder| elder.user_name).filter(|name| !name.is_empty()))
+    }
+
     /// A family's name, for whoever is signed in and knows its id; an empty name is none.
     ///
     /// # Errors

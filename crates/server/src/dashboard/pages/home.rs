@@ -5,9 +5,8 @@ use carebot_model::access::{Action, rules};
 use carebot_model::alarms::{AlarmState, AlarmView, Severity};
 use carebot_model::status::{Active, Health, Home, Mental, Report};
 use carebot_model::wire::Order;
-use carebot_model::{AccountId, FamilyId, Timestamp, korea};
+use carebot_model::{FamilyId, Timestamp, korea};
 use carebot_service::Error;
-use carebot_service::messages::Receivables;
 use carebot_service::reach::Channels;
 use maud::{Markup, html};
 
@@ -41,11 +40,7 @@ pub(super) struct Names {
 pub(super) async fn names(visit: &Visit, family: FamilyId) -> Result<Names, Error> {
     let service = visit.service();
     let known = service.get_family(&visit.actor, family.as_str()).await?;
-    let name = match service.get_account(&visit.actor, known.main_user.as_str()).await {
-        Ok(account) => account.user_name,
-        Err(Error::Forbidden | Error::NotFound(_)) => written_to(visit, known.main_user).await?,
-        Err(error) => return Err(error),
-    };
+    let name = service.elder_name(&visit.actor, &known).await?;
     let elder = match name {
         Some(name) => visit.t(format!("{name} 님"), name),
         None => visit.t("어르신", "The elder").to_owned(),
@@ -57,19 +52,6 @@ pub(super) async fn names(visit: &Visit, family: FamilyId) -> Result<Names, Erro
         Err(error) => return Err(error),
     };
     Ok(Names { family, elder, phone })
-}
-
-/// What somebody is called to whom the visitor may write: guardians do not see the elder's account.
-async fn written_to(visit: &Visit, account: AccountId) -> Result<Option<String>, Error> {
-    let Some(own) = visit.actor.account() else { return Ok(None) };
-    Ok(match found(visit.service().receivables(&visit.actor, own.as_str()).await)? {
-        Some(Receivables::These(people)) => people
-            .into_iter()
-            .find(|person| person.user_id == account)
-            .map(|person| person.name)
-            .filter(|name| !name.is_empty()),
-        Some(Receivables::All) | None => None,
-    })
 }
 
 /// What is known of now.

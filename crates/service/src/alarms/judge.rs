@@ -19,7 +19,6 @@ use carebot_model::{FamilyId, Timestamp};
 use serde_json::json;
 
 use super::{Danger, Loop, RuleSet};
-use crate::status::AHEAD;
 use crate::{Result, Service};
 
 /// How many rules are read at once.
@@ -35,6 +34,9 @@ const RARELY: i64 = 3_600_000;
 const UNHEARD: i64 = 300_000;
 /// How long a report may be underway to count as fresh, in milliseconds. What is older marks every rule it could matter to.
 pub(crate) const FRESH: i64 = 60_000;
+/// How far ahead it is looked for readings that were stored by a server with a wrong clock, in milliseconds: they are judged when their
+/// time has come.
+const FUTURE: i64 = 24 * 3_600_000;
 /// How far back scores of the mood are looked at, in milliseconds: two weeks and a day.
 pub(super) const SCORES: i64 = 15 * 24 * 3_600_000;
 /// How often families are looked for that have no watches yet.
@@ -237,7 +239,7 @@ impl Service {
             _ => {}
         }
         let look_at = if state.is_at_rest() {
-            readings(tx, family, rule, now, now.plus_millis(AHEAD)).await?.rows.first().map(|(at, _)| *at)
+            readings(tx, family, rule, now, now.plus_millis(FUTURE)).await?.rows.first().map(|(at, _)| *at)
         } else {
             Some(now.plus_millis(RESTLESS))
         };

@@ -235,6 +235,14 @@ class Walk:
         report = {"family_id": self.who["family"], "heart_rate": 87}
         home.people.must(self.server.url, "POST", "/status/health", report, self.who["elder"]["token"])
         expect(page.locator("#readings")).to_contain_text("87", timeout=20_000)
+        later = self.page(context, lambda: "after minutes")
+        later.clock.install()
+        for place in (family, f"{family}/trends"):
+            later.goto(place)
+            later.clock.fast_forward("04:00")
+            later.clock.run_for(1000)
+            expect(later.locator("#link")).to_be_hidden()
+        later.close()
         page.goto(f"{family}/sheet")
         sheet = self.shots / "sheet.pdf"
         page.pdf(path=sheet, prefer_css_page_size=True)

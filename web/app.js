@@ -114,7 +114,7 @@ function follow() {
   // Ages of readings go on, also when nothing happens; and what is shown may not be old without saying so.
   const look = () => {
     if (document.hidden) return;
-    if (Date.now() - fresh > 90000) said(false);
+    if (parts().length > 0 && Date.now() - fresh > 90000) said(false);
     soon(0);
   };
   setInterval(look, 60000);

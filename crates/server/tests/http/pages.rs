@@ -127,6 +127,8 @@ both_engines! {
         let sent = app.request("POST /status/active").by(&house.elder).header("carebot-sensed-at", format!("{sensed}Z"));
         sent.json(&walk).send().await.succeeds(201);
         glance("마지막 움직임은 4시간 전입니다").await;
+        report("health", json!({"heart_rate": 0})).await;
+        glance("마지막 움직임은 4시간 전입니다").await;
         report("health", json!({"heart_rate": 64})).await;
         glance("괜찮으세요. 방금 맥박이 잡혔어요").await;
         report("active", json!({"score": 70, "action": "산책"})).await;

@@ -19,7 +19,7 @@ use super::super::speech::{ago, number, reason, rule, severity, state, when};
 use super::super::visit::{Sent, Visit};
 use super::super::{Answer, Pages, page, to};
 use super::account::channel_name;
-use super::home::{alarm_card, is_open, names, picture};
+use super::home::{alarm_card, is_open, is_unconfirmed, names, picture};
 
 /// How many alarms of before are shown at once.
 const LINES: usize = 30;
@@ -344,9 +344,9 @@ async fn alarm(visit: Visit) -> Answer {
                 }
                 @if let Some(why) = alarm.clear_reason { p.small { (reason(&visit, why)) } }
                 @if let Some(image) = &alarm.image_url { (picture(&visit, image)) }
-                @if may && (is_open(&alarm) || alarm.state == AlarmState::Cleared) {
+                @if may && (is_open(&alarm) || is_unconfirmed(&alarm)) {
                     div.acts {
-                        @if matches!(alarm.state, AlarmState::Active | AlarmState::Cleared) {
+                        @if is_unconfirmed(&alarm) {
                             form method="post" action={ (place) "/ack" } { button.button { (visit.t("확인", "Acknowledge")) } }
                         }
                         @if let Some(phone) = &names.phone { a.button.quiet href={ "tel:" (phone) } { (visit.t("전화", "Call")) } }

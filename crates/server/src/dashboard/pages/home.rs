@@ -112,6 +112,11 @@ pub(super) fn is_open(alarm: &AlarmView) -> bool {
     matches!(alarm.state, AlarmState::Active | AlarmState::ActiveAcknowledged)
 }
 
+/// Whether nobody has confirmed an alarm yet, over or not.
+pub(super) fn is_unconfirmed(alarm: &AlarmView) -> bool {
+    matches!(alarm.state, AlarmState::Active | AlarmState::Cleared)
+}
+
 /// Whether something critical is over and nobody has confirmed it.
 fn is_unseen(alarm: &AlarmView) -> bool {
     alarm.state == AlarmState::Cleared && alarm.severity == Severity::Crit && !alarm.is_drill
@@ -168,8 +173,9 @@ fn sentence(visit: &Visit, names: &Names, now: &Now) -> (&'static str, String) {
     ];
     let heard = heard.into_iter().flatten().max();
     let moved = now.active.as_ref().map(|report| report.reported_at);
-    let pulse =
-        now.health.as_ref().filter(|report| report.fields.heart_rate.is_some()).map(|report| report.reported_at);
+    // A sensor that lies on the table reports a pulse of 0.
+    let has_pulse = |report: &&Report<Health>| report.fields.heart_rate.is_some_and(|rate| rate > 0);
+    let pulse = now.health.as_ref().filter(has_pulse).map(|report| report.reported_at);
     // A robot that reports says nothing about her: only what she does, or her pulse, is a sign that she is all right.
     let is_alive = |at: &Timestamp| visit.now.since(*at) <= SIGN_OF_LIFE;
     match (worst, heard) {
@@ -282,7 +288,6 @@ async fn home(visit: Visit) -> Answer {
 pub(super) fn alarm_card(visit: &Visit, alarm: &AlarmView, names: &Names) -> Markup {
     let text = alarm.text.of(visit.language);
     let place = format!("/app/families/{}/alarms/{}", alarm.family_id, alarm.id.0);
-    let needs = matches!(alarm.state, AlarmState::Active | AlarmState::Cleared);
     // The elder answers the robot; an alarm about her is for others to see to.
     let handles = rules::allows(visit.actor.relations_to_family(alarm.family_id), Action::AlarmHandle);
     html! {
@@ -301,7 +306,7 @@ pub(super) fn alarm_card(visit: &Visit, alarm: &AlarmView, names: &Names) -> Mar
             }
             @if let Some(image) = &alarm.image_url { (picture(visit, image)) }
             div.acts {
-                @if needs && handles {
+                @if handles && is_unconfirmed(alarm) {
                     form method="post" action={ (place) "/ack" } { button.button { (visit.t("확인", "Acknowledge")) } }
                 }
                 @if handles && is_open(alarm) { a.button.quiet href={ (place) "#end" } { (visit.t("끝났음", "It is over")) } }

@@ -54,6 +54,20 @@ both_engines! {
         assert_eq!(over.clear_reason, Some(ClearReason::Normal));
     }
 
+    async fn what_a_server_with_a_clock_far_ahead_stored_is_judged_when_its_time_has_come(t: TestDb) {
+        let world = World::new(&t).await;
+        let family = world.house.family;
+        let (now, ahead) = (t.now(), t.now().plus_millis(20 * MINUTE));
+        let gas = Home { ethanol: Some(20.0), ..air(22.0) };
+        t.report_at(family, ahead, gas).await;
+        transact!(t.db, tx => { carebot_database::rules::mark(&mut tx, family, Rule::Gas, ahead, now).await }).expect("marked");
+        world.turn().await;
+        assert!(world.active(Rule::Gas).await.is_none(), "it has not happened yet");
+        world.later(20 * MINUTE).await;
+        assert_eq!(world.alarm(Rule::Gas).await.sensed_at, ahead);
+        assert!(world.post.whom().contains(&world.house.guardian.email));
+    }
+
     async fn what_somebody_cleared_too_early_comes_back(t: TestDb) {
         let world = World::new(&t).await;
         world.home(json!({"ethanol": 20.0})).await;

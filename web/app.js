@@ -23,14 +23,17 @@ function showTimes(root) {
 let asked = null;
 let again = false;
 let fresh = Date.now();
+// A form on its way leads to another page: loading this one again would cut it off.
+let leaving = false;
 const parts = () => document.querySelectorAll('[data-part]');
 async function refresh() {
   // What answers a form can not be asked for again: its address has another page, or none.
-  if (!document.body.dataset.live || parts().length === 0) return;
+  if (leaving || !document.body.dataset.live || parts().length === 0) return;
   if (asked) { again = true; return; }
   asked = true;
   try {
     const answer = await fetch(location.href, { headers: { accept: 'text/html' }, credentials: 'same-origin', signal: AbortSignal.timeout(10000) });
+    if (leaving) return;
     if (answer.redirected && new URL(answer.url).pathname !== location.pathname) { location.reload(); return; }
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
@@ -56,7 +59,7 @@ async function refresh() {
     fresh = Date.now();
     said(true);
   } catch {
-    said(false);
+    if (!leaving) said(false);
   } finally {
     asked = null;
     if (again) { again = false; soon(500); }
@@ -169,10 +172,16 @@ function sendOnce() {
     if (event.target.dataset.sent) { event.preventDefault(); return; }
     if (event.target.method !== 'post') return;
     event.target.dataset.sent = 'yes';
+    leaving = true;
+    // What is saved as a file leads nowhere.
+    setTimeout(() => { leaving = false; }, 30000);
     event.submitter?.setAttribute('aria-busy', 'true');
   });
   // Who comes back to the page may send it again.
-  addEventListener('pageshow', () => { for (const form of document.forms) delete form.dataset.sent; });
+  addEventListener('pageshow', () => {
+    leaving = false;
+    for (const form of document.forms) delete form.dataset.sent;
+  });
 }
 
 // Many homes: j and k or the arrows go from line to line, Enter opens one, / leads to the search.

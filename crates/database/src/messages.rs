@@ -18,7 +18,7 @@ const RECEIVED: &str = "messages m JOIN accounts r ON r.id = m.to_id AND r.delet
                         LEFT JOIN accounts o ON o.id = m.from_id";
 const SENT: &str = "messages m JOIN accounts s ON s.id = m.from_id AND s.deleted_at IS NULL
                     LEFT JOIN accounts o ON o.id = m.to_id";
-const COLUMNS: &str = "m.created_at, m.id, m.from_id, m.to_id, m.content, m.image_url, m.is_read";
+const COLUMNS: &str = "m.created_at, m.id, m.from_id, m.to_id, m.content, m.image_url, m.is_read, m.spoken_at";
 
 /// Reads a message from a row of a listing.
 ///
@@ -33,6 +33,7 @@ pub fn message(row: &Row<'_>) -> Result<Message> {
         content: row.get(4)?,
         image_url: row.get(5)?,
         is_read: row.get(6)?,
+        spoken_at: row.get(7)?,
     })
 }
 
@@ -201,6 +202,15 @@ pub async fn mark_read(tx: &mut Tx, permit: &Permit<AccountId>, ids: &[RowId]) -
     let mut values = params![*permit.resource()];
     values.extend(ids.iter().map(|id| Value::from(*id)));
     tx.execute(format!("UPDATE messages SET is_read = 1 WHERE to_id = ? AND id IN ({marks})"), values).await
+}
+
+/// Notes that a message was read out to the account that has received it; says whether that is new.
+///
+/// # Errors
+/// As any statement.
+pub async fn mark_spoken(tx: &mut Tx, permit: &Permit<AccountId>, id: RowId, now: Timestamp) -> Result<bool> {
+    let sql = "UPDATE messages SET spoken_at = ? WHERE id = ? AND to_id = ? AND spoken_at IS NULL";
+    Ok(tx.execute(sql, params![now, id, *permit.resource()]).await? == 1)
 }
 
 /// Deletes a message; says whether it existed.

@@ -23,6 +23,9 @@ pub struct Message {
     pub image_url: Option<String>,
     /// Whether the receiver has read it.
     pub is_read: bool,
+    /// When the robot read it out. Not in the lists, whose form is fixed.
+    #[serde(skip)]
+    pub spoken_at: Option<Timestamp>,
 }
 
 /// A message to be sent.

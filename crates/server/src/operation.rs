@@ -363,6 +363,16 @@ impl Api {
         self.operations.push(operation);
     }
 
+    /// Serves a method of a path that has operations, without being one: it is in no document.
+    pub fn beside<H, T>(&mut self, path: &'static str, filter: MethodFilter, handler: H)
+    where
+        H: Handler<T, App>,
+        T: 'static,
+    {
+        let route = self.routes.remove(path).unwrap_or_default().on(filter, handler);
+        self.routes.insert(path, route);
+    }
+
     /// The router of everything that was added.
     pub fn router(&mut self) -> Router<App> {
         std::mem::take(&mut self.routes)

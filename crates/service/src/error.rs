@@ -50,6 +50,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is about what was asked for, and whoever asked can do something about it.
+    pub const fn is_refusal(&self) -> bool {
+        !matches!(
+            self,
+            Self::Teapot | Self::Failed(_) | Self::NothingFrom(_) | Self::Unavailable(_) | Self::Internal(_)
+        )
+    }
+
     /// Whether the same request can succeed when it is sent again.
     pub const fn retryable(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::TooMany(_) | Self::Busy(_))

@@ -1,12 +1,14 @@
 //! Messages between an elder and the guardians.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use carebot_database::images::Viewer;
-use carebot_database::journal::Journal;
+use carebot_database::journal::{Journal, Written};
 use carebot_database::listing::Range;
 use carebot_database::messages::{self, Mailbox};
-use carebot_database::{DbError, accounts, families, idempotency, members, transact};
+use carebot_database::{DbError, Tx, accounts, families, idempotency, members, transact};
 use carebot_model::access::{Action, Actor, Permit};
 use carebot_model::accounts::Role;
 use carebot_model::alarms::{Cause, EventKind, Rule, Severity};
@@ -14,7 +16,7 @@ use carebot_model::images::Source;
 use carebot_model::messages::{Message, NewMessage, Receivable};
 use carebot_model::text::LongText;
 use carebot_model::wire::{Order, Processed};
-use carebot_model::{AccountId, RowId, Timestamp};
+use carebot_model::{AccountId, FamilyId, RowId, Timestamp};
 use serde_json::json;
 
 use crate::access::general;
@@ -160,7 +162,7 @@ impl Service {
             }
             self.refer(&mut tx, picture, (Source::Message, id), &viewers).await?;
             let Some(mut open) = journal.take() else { return Ok((id, None)) };
-            let body = json!({"index": id, "from_id": new.from_id, "to_id": new.to_id});
+            let body = json!({"what": "sent", "index": id, "from_id": new.from_id, "to_id": new.to_id});
             open.event_between(EventKind::Message, Some((new.from_id, new.to_id)), &body);
             if is_cry && own.is_some() {
                 let danger = Danger {
@@ -208,8 +210,37 @@ impl Service {
     pub async fn read_message(&self, actor: &Actor, id: RowId) -> Result<Message> {
         let message = messages::get(&mut self.db.read(), id).await?.ok_or(MISSING)?;
         let permit = self.account_id(actor, message.to_id, Action::MessageMarkRead).await?;
-        let count = transact!(self.db, tx => { messages::mark_read(&mut tx, &permit, &[id]).await })?;
+        let told = self.now();
+        let unread: Vec<&Message> = Some(&message).filter(|message| !message.is_read).into_iter().collect();
+        let (count, written) = transact!(self.db, tx => {
+            let open = tell(&mut tx, &unread, "read", told).await?;
+            let count = messages::mark_read(&mut tx, &permit, &[id]).await?;
+            Ok::<_, DbError>((count, close(&mut tx, open).await?))
+        })?;
+        written.iter().for_each(|written| self.written(written));
         if count == 0 { Err(MISSING) } else { Ok(Message { is_read: true, ..message }) }
+    }
+
+    /// Notes that the robot has read a message out to who received it, at the first time it is said.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] before [`Error::Forbidden`].
+    pub async fn message_spoken(&self, actor: &Actor, id: RowId) -> Result<()> {
+        let message = messages::get(&mut self.db.read(), id).await?.ok_or(MISSING)?;
+        let permit = self.account_id(actor, message.to_id, Action::MessageMarkRead).await?;
+        if message.spoken_at.is_some() {
+            return Ok(());
+        }
+        let now = self.now();
+        let written = transact!(self.db, tx => {
+            let open = tell(&mut tx, &[&message], "spoken", now).await?;
+            if !messages::mark_spoken(&mut tx, &permit, id, now).await? {
+                return Ok::<_, DbError>(Vec::new());
+            }
+            close(&mut tx, open).await
+        })?;
+        written.iter().for_each(|written| self.written(written));
+        Ok(())
     }
 
     /// Marks several received messages as read, each judged by itself; elements are echoed as they were sent.
@@ -221,7 +252,14 @@ impl Service {
         let permit = Permit::ask(actor.relations_to_account(own), Action::MessageMarkRead, own)?;
         let ids: Vec<RowId> = elements.iter().filter_map(element_id).collect();
         let known = messages::get_many(&mut self.db.read(), &ids).await?;
-        transact!(self.db, tx => { messages::mark_read(&mut tx, &permit, &ids).await })?;
+        let unread: Vec<&Message> = known.iter().filter(|message| message.to_id == own && !message.is_read).collect();
+        let now = self.now();
+        let written = transact!(self.db, tx => {
+            let open = tell(&mut tx, &unread, "read", now).await?;
+            messages::mark_read(&mut tx, &permit, &ids).await?;
+            close(&mut tx, open).await
+        })?;
+        written.iter().for_each(|written| self.written(written));
         Ok(elements
             .into_iter()
             .map(|element| {
@@ -270,6 +308,43 @@ impl Service {
         let existed = transact!(self.db, tx => { messages::delete(&mut tx, &permit).await })?;
         if existed { Ok(()) } else { Err(MISSING) }
     }
+}
+
+/// Opens the journals of the families of messages and tells the two whom each is between what became of it.
+async fn tell(tx: &mut Tx, some: &[&Message], what: &str, now: Timestamp) -> Result<Vec<Journal>, DbError> {
+    // In the order of the families, as everybody who waits for several of them.
+    let mut families: BTreeMap<FamilyId, Vec<&Message>> = BTreeMap::new();
+    let mut known: HashMap<(AccountId, AccountId), Option<FamilyId>> = HashMap::new();
+    for message in some {
+        let pair = (message.from_id, message.to_id);
+        if let Entry::Vacant(entry) = known.entry(pair) {
+            let own = families::id_by_main_user(tx, pair.1).await?;
+            entry.insert(if own.is_some() { own } else { families::id_by_main_user(tx, pair.0).await? });
+        }
+        if let Some(family) = known[&pair] {
+            families.entry(family).or_default().push(message);
+        }
+    }
+    let mut open = Vec::with_capacity(families.len());
+    for (family, messages) in families {
+        let mut journal = Journal::open(tx, family, now).await?;
+        for message in messages {
+            let (from, to) = (message.from_id, message.to_id);
+            let body = json!({"what": what, "index": message.index, "from_id": from, "to_id": to});
+            journal.event_between(EventKind::Message, Some((from, to)), &body);
+        }
+        open.push(journal);
+    }
+    Ok(open)
+}
+
+/// Closes what [`tell`] has opened.
+async fn close(tx: &mut Tx, open: Vec<Journal>) -> Result<Vec<Written>, DbError> {
+    let mut written = Vec::with_capacity(open.len());
+    for journal in open {
+        written.push(journal.close(tx).await?);
+    }
+    Ok(written)
 }
 
 /// The number that an element of a read-many names: a whole number, also as a text.

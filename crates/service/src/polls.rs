@@ -15,6 +15,8 @@
 //! is forgotten, after the second all. Rights are checked before any of this, for each request.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use carebot_database::listing::{Key, Listing, Range};
@@ -35,7 +37,9 @@ const GRIDS: usize = 3;
 const MOST: usize = 1_000;
 /// What nobody asked for so long, in milliseconds, is forgotten.
 const IDLE: i64 = 600_000;
-/// How long it is believed that a range is short, in milliseconds.
+/// The part of all memory that one family's reports of a kind may take: what takes more is sent as it is read.
+const PART: usize = 4;
+/// How long it is believed that a range is short, or too much to be kept, in milliseconds.
 const BELIEVED: i64 = 60_000;
 /// What a kept report takes besides its text.
 const OVERHEAD: usize = 48;
@@ -56,7 +60,7 @@ struct Kept {
     newest: VecDeque<(Key, Text)>,
     /// From here on there are more reports than an answer can have rows.
     long_from: Option<Key>,
-    /// Since when a range was short, and until when that is believed.
+    /// Since when a range was short or too much, and until when that is believed.
     short: Option<(Timestamp, Timestamp)>,
     /// The start of a range, and its oldest report.
     oldest: Option<(Timestamp, Timestamp, Text)>,
@@ -142,6 +146,21 @@ pub(crate) struct Asked<'a> {
     pub write: Write,
 }
 
+/// How many bytes of reports may still be read for an answer that is kept.
+struct Budget(AtomicUsize);
+
+impl Budget {
+    /// Whether so many more may be kept. Once it is spent it stays so.
+    fn takes(&self, bytes: usize) -> bool {
+        let less = |left: usize| Some(left.saturating_sub(bytes));
+        self.0.fetch_update(Relaxed, Relaxed, less).is_ok_and(|left| left > bytes)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+}
+
 impl Polls {
     pub fn new(most_bytes: usize) -> Self {
         Self { most_bytes, slots: Mutex::default() }
@@ -203,7 +222,15 @@ impl Polls {
         // Before anything else: what changes after this is seen the next time.
         let progress = rollups::progress(&mut db.read(), asked.family, asked.kind).await?;
         kept.refresh(progress, now);
-        let answer = kept.answer(db, now, settled, asked).await;
+        let most = self.most_bytes / PART;
+        let budget = Arc::new(Budget(AtomicUsize::new(most.saturating_sub(kept.bytes()))));
+        let mut answer = kept.answer(db, now, settled, (asked, &budget)).await;
+        if budget.is_spent() {
+            let short = Some((asked.range.start, now.plus_millis(BELIEVED)));
+            *kept = Kept { seen: kept.seen, marks: kept.marks, short, ..Kept::default() };
+            // What was read is not whole.
+            answer = answer.map(|_| None);
+        }
         let bytes = kept.bytes();
         drop(kept);
         self.note(asked.family, asked.kind, bytes);
@@ -213,11 +240,18 @@ impl Polls {
 
 fn texts(
     write: &Write,
+    budget: &Arc<Budget>,
 ) -> impl Fn(&mut Vec<(Key, Text)>, &Row<'_>) -> carebot_database::Result<()> + Send + Sync + 'static {
-    let write = Arc::clone(write);
+    let (write, budget) = (Arc::clone(write), Arc::clone(budget));
     move |texts, row| {
+        if budget.is_spent() {
+            return Ok(());
+        }
         let mut text = Vec::with_capacity(256);
         write(&mut text, row)?;
+        if !budget.takes(text.len() + OVERHEAD) {
+            return Ok(());
+        }
         texts.push((Key { time: row.get(0)?, id: row.get(1)? }, text.into_boxed_slice()));
         Ok(())
     }
@@ -230,7 +264,7 @@ impl Kept {
         db: &Db,
         now: Timestamp,
         settled: Timestamp,
-        asked: &Asked<'_>,
+        (asked, budget): (&Asked<'_>, &Arc<Budget>),
     ) -> Result<Option<Vec<u8>>> {
         let start = asked.range.start;
         if self.short.is_some_and(|(since, until)| start >= since && now < until) {
@@ -240,15 +274,18 @@ impl Kept {
         if !self.is_long(db, now, settled, asked).await? {
             return Ok(None);
         }
-        let Some(live) = self.read_on(db, settled, asked, whole).await? else { return Ok(None) };
+        let Some(live) = self.read_on(db, settled, (asked, budget), whole).await? else { return Ok(None) };
         // The newest report that is not whole.
         let Some(boundary) = (self.newest.len() + live.len()).checked_sub(whole + 1) else { return Ok(None) };
         let Some((limit, _)) = self.newest.get(boundary) else { return Ok(None) };
         let limit = limit.time;
-        let Some(oldest) = self.oldest_from(db, settled, asked).await? else { return Ok(None) };
+        let Some(oldest) = self.oldest_from(db, settled, (asked, budget)).await? else { return Ok(None) };
         let grid = Grid::between(oldest, limit, asked.bounds.row_limit - asked.bounds.newest_whole.unwrap_or_default());
         let cells = (grid.first + 1, grid.first + i64::from(grid.cells));
-        self.fill(db, asked, grid, cells).await?;
+        self.fill(db, (asked, budget), grid, cells).await?;
+        if budget.is_spent() {
+            return Ok(None);
+        }
         let (Some((_, _, first)), Some(known)) = (&self.oldest, self.grids.last()) else { return Ok(None) };
         let thinned =
             std::iter::once(first).chain(known.texts.range(cells.0..cells.1.max(cells.0)).map(|(_, text)| text));
@@ -291,7 +328,7 @@ impl Kept {
         &mut self,
         db: &Db,
         settled: Timestamp,
-        asked: &Asked<'_>,
+        (asked, budget): (&Asked<'_>, &Arc<Budget>),
         whole: usize,
     ) -> Result<Option<Vec<(Key, Text)>>> {
         let most = u32::try_from(whole + SPARE).unwrap_or(u32::MAX);
@@ -300,7 +337,7 @@ impl Kept {
         {
             let listing = (asked.listing)(Range { start: last.time, end: asked.range.end });
             let page = listing
-                .page(&mut db.read(), Order::Ascending, Some(*last), None, most, Vec::new, texts(&asked.write))
+                .page(&mut db.read(), Order::Ascending, Some(*last), None, most, Vec::new, texts(&asked.write, budget))
                 .await?;
             if !page.is_full {
                 return Ok(self.take_in(page.state, settled, whole));
@@ -308,8 +345,9 @@ impl Kept {
         }
         let listing = (asked.listing)(Range { start: Timestamp::MIN, end: asked.range.end });
         let most = most.saturating_add(u32::try_from(whole).unwrap_or(u32::MAX));
-        let page =
-            listing.page(&mut db.read(), Order::Descending, None, None, most, Vec::new, texts(&asked.write)).await?;
+        let page = listing
+            .page(&mut db.read(), Order::Descending, None, None, most, Vec::new, texts(&asked.write, budget))
+            .await?;
         self.newest.clear();
         Ok(self.take_in(page.state.into_iter().rev().collect(), settled, whole))
     }
@@ -326,7 +364,12 @@ impl Kept {
     }
 
     /// The time of the oldest report of the range, which is kept then.
-    async fn oldest_from(&mut self, db: &Db, settled: Timestamp, asked: &Asked<'_>) -> Result<Option<Timestamp>> {
+    async fn oldest_from(
+        &mut self,
+        db: &Db,
+        settled: Timestamp,
+        (asked, budget): (&Asked<'_>, &Arc<Budget>),
+    ) -> Result<Option<Timestamp>> {
         let start = asked.range.start;
         if let Some((since, at, _)) = &self.oldest
             && *since <= start
@@ -335,14 +378,22 @@ impl Kept {
             return Ok(Some(*at));
         }
         let listing = (asked.listing)(Range { start, end: settled });
-        let page = listing.page(&mut db.read(), Order::Ascending, None, None, 1, Vec::new, texts(&asked.write)).await?;
+        let page = listing
+            .page(&mut db.read(), Order::Ascending, None, None, 1, Vec::new, texts(&asked.write, budget))
+            .await?;
         let Some((key, text)) = page.state.into_iter().next() else { return Ok(None) };
         self.oldest = Some((start, key.time, text));
         Ok(Some(key.time))
     }
 
     /// Makes the grid the last one, with the reports of these cells.
-    async fn fill(&mut self, db: &Db, asked: &Asked<'_>, grid: Grid, (from, until): (i64, i64)) -> Result<()> {
+    async fn fill(
+        &mut self,
+        db: &Db,
+        (asked, budget): (&Asked<'_>, &Arc<Budget>),
+        grid: Grid,
+        (from, until): (i64, i64),
+    ) -> Result<()> {
         let there =
             self.grids.iter().position(|known| known.step == grid.step && known.from <= until && from <= known.until);
         if let Some(there) = there {
@@ -356,12 +407,12 @@ impl Kept {
             self.grids.push(Cells { step: grid.step, from, until: from, texts: BTreeMap::new() });
         }
         let Some(known) = self.grids.last_mut() else { return Ok(()) };
-        let older = read_cells(db, asked, grid, (from, known.from)).await?;
+        let older = read_cells(db, (asked, budget), grid, (from, known.from)).await?;
         if from < known.from {
             known.texts.extend(older);
             known.from = from;
         }
-        let newer = read_cells(db, asked, grid, (known.until, until)).await?;
+        let newer = read_cells(db, (asked, budget), grid, (known.until, until)).await?;
         if known.until < until {
             known.texts.extend(newer);
             known.until = until;
@@ -376,14 +427,19 @@ impl Kept {
 }
 
 /// The first report of each of some cells.
-async fn read_cells(db: &Db, asked: &Asked<'_>, grid: Grid, (from, until): (i64, i64)) -> Result<Vec<(i64, Text)>> {
+async fn read_cells(
+    db: &Db,
+    (asked, budget): (&Asked<'_>, &Arc<Budget>),
+    grid: Grid,
+    (from, until): (i64, i64),
+) -> Result<Vec<(i64, Text)>> {
     let (mut cells, mut next) = (Vec::new(), from);
-    while next < until {
+    while next < until && !budget.is_spent() {
         let many = u32::try_from(until - next).unwrap_or(u32::MAX).min(Listing::PROBES);
         let listing = (asked.listing)(Range::ALL);
         let mut tx = db.read();
         let times = listing.probe(&mut tx, grid.start(next), grid.step, many).await?;
-        let rows = listing.at_times(&mut tx, &times, Order::Ascending, Vec::new, texts(&asked.write)).await?;
+        let rows = listing.at_times(&mut tx, &times, Order::Ascending, Vec::new, texts(&asked.write, budget)).await?;
         cells.extend(rows.into_iter().map(|(key, text)| (key.time.millis().div_euclid(grid.step), text)));
         next += i64::from(many);
     }

@@ -1,5 +1,7 @@
 //! Forgotten passwords: a mail with a link that sets a new one, once and soon.
 
+use std::sync::Arc;
+
 use carebot_database::authentication::TokenHash;
 use carebot_database::{DbError, accounts, authentication, resets, transact};
 use carebot_external::channels::Notice;
@@ -11,6 +13,7 @@ use carebot_model::{AccountId, Timestamp};
 use serde_json::json;
 
 use crate::alarms::deliver::Address;
+use crate::authentication::Client;
 use crate::{Error, Result, Service};
 
 /// How long a link is good, in milliseconds.
@@ -28,15 +31,29 @@ impl Service {
     }
 
     /// Sends a link for a new password to an address, if somebody has an account with it. Whoever asks learns nothing of whether
-    /// there is one: the mail goes out on its own.
+    /// there is one, not even by the time that it takes: all of it happens after the answer.
     ///
     /// # Errors
-    /// [`Error::Failed`] if this server sends no mail; as the database.
-    pub async fn forgot_password(self: &std::sync::Arc<Self>, email: &str, language: Language) -> Result<()> {
+    /// [`Error::Failed`] if this server sends no mail; [`Error::TooMany`] if too many were asked for from one address.
+    pub fn forgot_password(self: &Arc<Self>, email: &str, language: Language, client: &Client) -> Result<()> {
         if !self.can_reset_passwords() {
             return Err(Error::Failed("This server sends no mail"));
         }
+        let now = self.now();
+        let key = self.throttle.key(&format!("reset:{}", email.trim().to_lowercase()), client.address);
+        self.throttle.check(&key, now)?;
+        self.throttle.failed(&key, now);
         let Some(email) = Email::parse(email) else { return Ok(()) };
+        let service = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = service.send_link(email, language).await {
+                tracing::error!(?error, "a link for a new password could not be made");
+            }
+        });
+        Ok(())
+    }
+
+    async fn send_link(&self, email: Email, language: Language) -> Result<()> {
         let known = accounts::credentials(&mut self.db.read(), email.key()).await?;
         let Some((account, _)) = known else { return Ok(()) };
         let mut bytes = [0_u8; 32];
@@ -53,8 +70,7 @@ impl Service {
             Ok(false) | Err(DbError::MissingParent | DbError::Duplicate { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-        let service = std::sync::Arc::clone(self);
-        tokio::spawn(async move { service.mail_link(account.id, &account.email, &token, language, now).await });
+        self.mail_link(account.id, &account.email, &token, language, now).await;
         Ok(())
     }
 

@@ -41,6 +41,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 8, name: "alarm_rounds", text: include_str!("../../migrations/0008_alarm_rounds.sql") },
     Migration { version: 9, name: "invitations", text: include_str!("../../migrations/0009_invitations.sql") },
     Migration { version: 10, name: "password_resets", text: include_str!("../../migrations/0010_password_resets.sql") },
+    Migration { version: 11, name: "spoken", text: include_str!("../../migrations/0011_spoken.sql") },
 ];
 
 /// What has been done to a database.

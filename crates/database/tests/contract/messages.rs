@@ -59,6 +59,7 @@ both_engines! {
             content: Some("점심 먹었니?".to_owned()),
             image_url: None,
             is_read: false,
+            spoken_at: None,
         };
         let tx = &mut t.db.read();
         assert_eq!(messages::get(tx, id).await.unwrap(), Some(message.clone()));
@@ -130,6 +131,22 @@ both_engines! {
         assert_eq!(mark_read(&t, guardian, &sent[..2]).await, 2);
         assert_eq!(mark_read(&t, guardian, &sent).await, 5, "read ones count too");
         assert_eq!(all(&t, guardian, Box::Unread).await, []);
+    }
+
+    async fn a_message_is_noted_as_spoken_once_and_only_for_its_receiver(t: TestDb) {
+        let (elder, guardian) = (t.elder().await, t.guardian().await);
+        let id = send(&t, guardian, elder, "점심 드셨어요?").await.unwrap();
+        let spoken = async |whose: AccountId, id: RowId| {
+            transact!(t.db, tx => { messages::mark_spoken(&mut tx, &permit(whose), id, t.now()).await }).unwrap()
+        };
+        let at = t.now();
+        assert!(!spoken(guardian, id).await);
+        assert!(!spoken(elder, RowId(id.0 + 1)).await);
+        assert!(spoken(elder, id).await);
+        t.advance(60_000).await;
+        assert!(!spoken(elder, id).await, "it was before");
+        let message = messages::get(&mut t.db.read(), id).await.unwrap().unwrap();
+        assert_eq!((message.spoken_at, message.is_read), (Some(at), false));
     }
 
     async fn a_deleted_message_is_gone_for_both(t: TestDb) {

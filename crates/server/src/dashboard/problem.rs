@@ -82,8 +82,8 @@ pub fn words(error: &Error, language: Language) -> String {
         }
         Error::Conflict("Main user already has a family") => ("이미 가족이 있습니다.", "You have a family already."),
         Error::TooMany(_) => (
-            "여러 번 틀려서 잠시 막혔습니다. 조금 뒤에 다시 해 주세요.",
-            "Too many failed attempts. Please try again in a while.",
+            "여러 번 하셔서 잠시 막혔습니다. 조금 뒤에 다시 해 주세요.",
+            "Too many attempts. Please try again in a while.",
         ),
         Error::TooLong(_) => ("글이 너무 깁니다.", "The text is too long."),
         Error::TooLarge(_) | Error::Invalid(carebot_service::images::TOO_MANY_PIXELS) => {

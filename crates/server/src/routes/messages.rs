@@ -3,20 +3,21 @@
 use axum::body::Body as Bytes;
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::MethodFilter;
 use carebot_database::messages::Mailbox;
 use carebot_model::access::Action;
 use carebot_model::messages::{Message, Receivable};
 use carebot_model::wire::Processed;
 use carebot_model::{AccountId, RowId, Timestamp};
 use carebot_service::messages::Receivables;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::answer::{Answer, gives, new_page, says, streams, write_row};
 use crate::app::App;
 use crate::context::{Body, Caller, IdempotencyKey, Path, Range};
-use crate::error::Echo;
+use crate::error::{Echo, method_not_allowed};
 use crate::extract::path;
 use crate::operation::{Api, delete, get, patch, post};
 use crate::routes::{filled, missing};
@@ -57,7 +58,7 @@ pub struct ReadMessage {
 
 impl From<Message> for ReadMessage {
     fn from(message: Message) -> Self {
-        let Message { index, from_id, to_id, created_at, content, image_url, is_read } = message;
+        let Message { index, from_id, to_id, created_at, content, image_url, is_read, .. } = message;
         Self { index, from_id, to_id, created_at, content, image_url, is_read }
     }
 }
@@ -65,6 +66,7 @@ impl From<Message> for ReadMessage {
 const WHO: &str = "Account id data is required";
 const WHICH: &str = "Message id data is required";
 const MISSING: &str = "Message does not exist";
+const SPOKEN: &str = "Message noted as spoken";
 
 pub fn add(api: &mut Api) {
     api.add(
@@ -120,6 +122,16 @@ pub fn add(api: &mut Api) {
             .gives::<ReadMessage>(200, "Message read successfully")
             .not_found(MISSING),
         read,
+    );
+    // The robot's voice program sends this when it has read a message out, and has only ever got 405. It gets that again: were
+    // the message marked as read, it would vanish from the existing page, which shows those that are not.
+    api.beside("/messages/read/{message_id}", MethodFilter::POST, read_out);
+    api.add(
+        post("/v1/messages/{message_id}/spoken", Action::MessageMarkRead, "Say that the robot has read a message out")
+            .row()
+            .says(200, SPOKEN)
+            .not_found(MISSING),
+        spoken,
     );
     api.add(
         patch("/messages/read-many", Action::MessageMarkRead, "Mark several received messages as read")
@@ -212,6 +224,24 @@ async fn sent(State(app): State<App>, caller: Caller, range: Range) -> Answer {
 async fn read(State(app): State<App>, caller: Caller, path: Path) -> Answer {
     let message = app.service().read_message(&caller, path::row("message_id", path.one())?).await?;
     gives(StatusCode::OK, "Message read successfully", &ReadMessage::from(message))
+}
+
+async fn spoken(State(app): State<App>, caller: Caller, path: Path) -> Answer {
+    app.service().message_spoken(&caller, path::row("message_id", path.one())?).await?;
+    says(StatusCode::OK, SPOKEN)
+}
+
+async fn read_out(State(app): State<App>, caller: Caller, path: Path) -> Response {
+    if let Ok(id) = path::row("message_id", path.one()) {
+        match app.service().message_spoken(&caller, id).await {
+            Ok(()) | Err(carebot_service::Error::NotFound(_) | carebot_service::Error::Forbidden) => {}
+            // The answer says nothing of it, so the log has to.
+            Err(error) => tracing::warn!(?error, message = id.0, "that a message was read out could not be noted"),
+        }
+    }
+    let mut response = method_not_allowed().await;
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("PATCH"));
+    response
 }
 
 async fn read_many(State(app): State<App>, caller: Caller, Body(form): Body<Many>) -> Answer {

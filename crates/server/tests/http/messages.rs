@@ -1,3 +1,4 @@
+use crate::events::follow;
 use crate::prelude::*;
 
 const REFUSED: &str = r#"{"detail":{"type":"can not access","message":"You do not have permission"}}"#;
@@ -225,6 +226,41 @@ both_engines! {
         post.is(405, r#"{"detail":"Method Not Allowed"}"#);
         assert_eq!(post.header("allow"), "PATCH");
         assert_eq!(texts(&app.get("/messages/new", &house.elder).await), ["x"]);
+    }
+
+    async fn what_the_robot_has_read_out_is_shown_to_who_wrote_it_and_stays_unread(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let (house, system) = (app.house().await, app.system().await);
+        let index = send(&app, &house.guardian, &house.elder, "x").await;
+        let second = send(&app, &house.guardian, &house.elder, "y").await;
+        let mut stream = follow(&app, house.family, &house.guardian).await;
+        for who in [Some(&house.guardian), Some(&system), ANYONE] {
+            app.call(&format!("POST /v1/messages/{index}/spoken"), who, json!(null)).await.is(403, REFUSED);
+            app.call("POST /v1/messages/1/spoken", who, json!(null)).await.is(404, MISSING);
+            assert_eq!(app.call(&format!("POST /messages/read/{index}"), who, json!({})).await.status, 405);
+        }
+        let place = format!("/app/families/{}/messages?with={}", house.family, house.elder.id);
+        let page = async || app.get(&place, &house.guardian).await.text();
+        assert!(!page().await.contains("읽어 드림"), "{}", page().await);
+        // Today's robot, which is told that it can not, and a later one; each again, as after a broken connection.
+        for _ in 0..2 {
+            app.call(&format!("POST /messages/read/{index}"), &house.elder, json!({})).await.is(405, r#"{"detail":"Method Not Allowed"}"#);
+            app.call(&format!("POST /v1/messages/{second}/spoken"), &house.elder, json!(null)).await
+                .is(200, r#"{"message":"Message noted as spoken"}"#);
+            app.advance(60_000).await;
+        }
+        for index in [index, second] {
+            let body = stream.expect("message").await.data["body"].clone();
+            assert_eq!(body, json!({"what": "spoken", "index": index, "from_id": house.guardian.id, "to_id": house.elder.id}));
+        }
+        app.call(&format!("PATCH /messages/read/{index}"), &house.elder, json!(null)).await.succeeds(200);
+        app.call("PATCH /messages/read-many", &house.elder, json!({"index_list": [index, second]})).await.succeeds(200);
+        for index in [index, second] {
+            let event = stream.expect("message").await;
+            assert_eq!((&event.data["body"]["what"], &event.data["body"]["index"]), (&json!("read"), &json!(index)));
+        }
+        assert_eq!(page().await.matches("로봇이 읽어 드림 <time").count(), 2, "{}", page().await);
+        assert!(page().await.contains("09:00"), "when it was first said: {}", page().await);
     }
 
     async fn several_messages_are_marked_each_judged_by_itself(t: TestDb) {

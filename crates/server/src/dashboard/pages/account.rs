@@ -8,13 +8,14 @@ use carebot_model::authentication::{Session, SessionKind};
 use carebot_service::accounts::Details;
 use carebot_service::contacts::{ContactChange, Quiet};
 use carebot_service::{Change, Error};
-use http::header;
+use http::{StatusCode, header};
 use maud::{Markup, html};
 
 use super::super::frame::{self, Live};
+use super::super::problem::{self, Problem};
 use super::super::speech::{ago, when};
-use super::super::visit::{Sent, Visit};
-use super::super::{Answer, Pages, page, to};
+use super::super::visit::{Fields, Sent, Visit};
+use super::super::{Answer, Pages, page, page_with, to};
 use super::door::date_parts;
 use super::region::Region;
 
@@ -32,37 +33,73 @@ pub(crate) fn add(pages: Pages) -> Pages {
 }
 
 async fn account(visit: Visit) -> Answer {
+    Ok(page(whole(&visit, &visit.query, None).await?))
+}
+
+/// One of the account's forms; each leads to the page of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Profile,
+    Address,
+    Channels,
+    Password,
+    Deletion,
+}
+
+/// Shows a form that was refused once more, with what was typed; or what else went wrong.
+async fn again(visit: &Visit, form: Form, fields: &Fields, error: Error) -> Answer {
+    if !error.is_refusal() {
+        return Err(error.into());
+    }
+    let words = problem::words(&error, visit.language);
+    Ok(page_with(StatusCode::BAD_REQUEST, whole(visit, fields, Some((form, &words))).await?))
+}
+
+/// The whole page. `typed` is what stands in the form that was refused, which says why.
+async fn whole(visit: &Visit, typed: &Fields, refused: Option<(Form, &str)>) -> Result<Markup, Problem> {
     let id = visit.account()?;
+    let said = |form: Form| {
+        let words = refused.filter(|(other, _)| *other == form).map(|(_, words)| words);
+        // Focused, so that it is in sight wherever on the page its form is.
+        html! { @if let Some(words) = words { p.notice.bad role="alert" tabindex="-1" autofocus { (words) } } }
+    };
+    // What was typed into a form, if it was refused; else what is stored.
+    let value = |form: Form, name: &str, stored: Option<String>| match refused {
+        Some((other, _)) if other == form => typed.raw(name).map(str::to_owned),
+        _ => stored,
+    };
     let (service, actor) = (visit.service(), &*visit.actor);
     let known = service.get_account(actor, id.as_str()).await?;
     let contact = service.get_contact(actor, None).await?;
     let devices = service.list_subscriptions(actor, None).await?;
     let sessions = service.list_sessions(actor, None).await?;
-    let chosen = Region::of_fields(&visit.query);
+    let chosen = Region::of_fields(typed);
     let region = if chosen == Region::default() { Region::of_address(known.address.as_deref()) } else { chosen };
+    let (channels, language) = match refused {
+        Some((Form::Channels, _)) => (
+            typed.iter().filter(|(name, _)| *name == "channel").map(|(_, value)| Channel::parse(value)).collect(),
+            typed.get("language").and_then(Language::parse).unwrap_or(contact.language),
+        ),
+        _ => (contact.channels.iter().copied().map(Some).collect::<Vec<_>>(), contact.language),
+    };
+    let quiet = contact.quiet.as_ref();
     let content = html! {
         @if visit.query.is_on("tested") {
             p.notice.good role="status" { (visit.t("시험 알림을 보냈습니다. 왔는지 확인해 주세요.", "A test is on its way. Please check that it arrives.")) }
         }
-        @if visit.query.is_on("refused") {
-            p.notice.bad role="alert" {
-                (visit.t(
-                    "저장하지 않았습니다. 알림 받는 방법을 하나 이상 고르고, 조용한 시간은 시작과 끝을 모두 적어 주세요.",
-                    "Not saved: choose at least one way to be told, and give quiet hours a beginning and an end.",
-                ))
-            }
-        }
         section {
             h2 { (visit.t("나", "Me")) }
             form.card method="post" action="/app/account/profile" {
-                label { (visit.t("이메일", "E-mail address")) input type="email" name="email" value=(known.email) autocomplete="email" required; }
-                label { (visit.t("이름", "Name")) input name="user_name" value=[known.user_name] autocomplete="name" maxlength="32"; }
-                label { (visit.t("생년월일", "Date of birth")) input type="date" name="birth_date" value=[known.birth_date.map(|date| date.to_string())] autocomplete="bday"; }
+                (said(Form::Profile))
+                label { (visit.t("이메일", "E-mail address")) input type="email" name="email" value=[value(Form::Profile, "email", Some(known.email.to_string()))] autocomplete="email" required; }
+                label { (visit.t("이름", "Name")) input name="user_name" value=[value(Form::Profile, "user_name", known.user_name.clone())] autocomplete="name" maxlength="32"; }
+                label { (visit.t("생년월일", "Date of birth")) input type="date" name="birth_date" value=[value(Form::Profile, "birth_date", known.birth_date.map(|date| date.to_string()))] autocomplete="bday"; }
                 button.button { (visit.t("저장", "Save")) }
             }
             form.card #address method="post" action="/app/account/address" {
+                (said(Form::Address))
                 p { (visit.t("사는 곳", "Where I live")) ": " (known.address.as_deref().unwrap_or("-")) }
-                (region.selects(&visit))
+                (region.selects(visit))
                 button.button { (visit.t("저장", "Save")) }
             }
         }
@@ -70,25 +107,26 @@ async fn account(visit: Visit) -> Answer {
             h2 { (visit.t("알림 받는 방법", "How I am told")) }
             p { (visit.t("위에서부터 차례로 시도합니다.", "They are tried in this order.")) }
             form.card method="post" action="/app/account/channels" {
-                @for place in 0..3 { (channel_choice(&visit, place, contact.channels.get(place).copied())) }
-                label { (visit.t("전화번호", "Telephone")) input type="tel" name="phone" value=[contact.phone] autocomplete="tel" maxlength="32"; }
+                (said(Form::Channels))
+                @for place in 0..3 { (channel_choice(visit, place, channels.get(place).copied().flatten())) }
+                label { (visit.t("전화번호", "Telephone")) input type="tel" name="phone" value=[value(Form::Channels, "phone", contact.phone.clone())] autocomplete="tel" maxlength="32"; }
                 label { (visit.t("알림 언어", "Language of alarms"))
                     select name="language" {
-                        option value="ko" selected[contact.language == Language::Korean] { "한국어" }
-                        option value="en" selected[contact.language == Language::English] { "English" }
+                        option value="ko" selected[language == Language::Korean] { "한국어" }
+                        option value="en" selected[language == Language::English] { "English" }
                     }
                 }
                 fieldset {
                     legend { (visit.t("조용한 시간 (위급한 알림은 그래도 옵니다)", "Quiet hours (what is critical comes all the same)")) }
-                    label { (visit.t("부터", "From")) input type="time" name="quiet_from" value=[contact.quiet.as_ref().map(|quiet| quiet.from.as_str())]; }
-                    label { (visit.t("까지", "Until")) input type="time" name="quiet_until" value=[contact.quiet.as_ref().map(|quiet| quiet.until.as_str())]; }
+                    label { (visit.t("부터", "From")) input type="time" name="quiet_from" value=[value(Form::Channels, "quiet_from", quiet.map(|quiet| quiet.from.clone()))]; }
+                    label { (visit.t("까지", "Until")) input type="time" name="quiet_until" value=[value(Form::Channels, "quiet_until", quiet.map(|quiet| quiet.until.clone()))]; }
                 }
-                label { (visit.t("웹훅 주소", "Address of a webhook")) input type="url" name="webhook_url" value=[contact.webhook_url] placeholder="https://"; }
+                label { (visit.t("웹훅 주소", "Address of a webhook")) input type="url" name="webhook_url" value=[value(Form::Channels, "webhook_url", contact.webhook_url.clone())] placeholder="https://"; }
                 button.button { (visit.t("저장", "Save")) }
             }
             form.acts method="post" action="/app/account/test" {
                 @for channel in &contact.channels {
-                    button.button.quiet name="channel" value=(channel.name()) { (channel_name(&visit, *channel)) " " (visit.t("시험", "test")) }
+                    button.button.quiet name="channel" value=(channel.name()) { (channel_name(visit, *channel)) " " (visit.t("시험", "test")) }
                 }
             }
             h3 { (visit.t("이 기기의 알림", "Notifications on this device")) }
@@ -99,7 +137,7 @@ async fn account(visit: Visit) -> Answer {
                     data-failed=(visit.t("알림을 켤 수 없었습니다.", "Notifications could not be turned on.")) {}
             }
             ul { @for device in &devices { li {
-                (device.label.as_deref().unwrap_or(&device.host)) " · " (when(&visit, device.created_at)) " "
+                (device.label.as_deref().unwrap_or(&device.host)) " · " (when(visit, device.created_at)) " "
                 form.inline method="post" action={ "/app/account/devices/" (device.id.0) "/delete" } { button.link { (visit.t("지우기", "Remove")) } }
             } } }
             @if devices.is_empty() { p.small { (visit.t("등록된 기기가 없습니다.", "No device yet.")) } }
@@ -107,19 +145,20 @@ async fn account(visit: Visit) -> Answer {
         section {
             h2 { (visit.t("비밀번호", "Password")) }
             form.card method="post" action="/app/account/password" {
+                (said(Form::Password))
                 label { (visit.t("지금 비밀번호", "Present password")) input type="password" name="current" autocomplete="current-password" required; }
                 label { (visit.t("새 비밀번호", "New password")) input type="password" name="new" autocomplete="new-password" minlength="8" required; }
                 button.button { (visit.t("바꾸기", "Change")) }
             }
         }
-        (signed_in(&visit, &sessions))
-        (leaving(&visit))
+        (signed_in(visit, &sessions))
+        (leaving(visit, &said(Form::Deletion), refused.is_some_and(|(form, _)| form == Form::Deletion)))
     };
-    Ok(page(frame::plain(&visit, visit.t("내 계정", "My account"), &Live::No, content)))
+    Ok(frame::plain(visit, visit.t("내 계정", "My account"), &Live::No, content))
 }
 
 /// What one takes along, and the end.
-fn leaving(visit: &Visit) -> Markup {
+fn leaving(visit: &Visit, said: &Markup, is_open: bool) -> Markup {
     html! {
         section {
             h2 { (visit.t("내 자료", "My data")) }
@@ -133,9 +172,10 @@ fn leaving(visit: &Visit) -> Markup {
         }
         section {
             h2 { (visit.t("계정 지우기", "Delete the account")) }
-            details {
+            details open[is_open] {
                 summary { (visit.t("계정과 모든 자료를 지웁니다", "Deletes the account and all that belongs to it")) }
                 form.card method="post" action="/app/account/delete" {
+                    (said)
                     label { (visit.t("비밀번호", "Password")) input type="password" name="password" autocomplete="current-password" required; }
                     button.button.danger { (visit.t("영원히 지우기", "Delete for ever")) }
                 }
@@ -197,14 +237,20 @@ fn channel_choice(visit: &Visit, place: usize, chosen: Option<Channel>) -> Marku
 
 async fn profile(Sent(visit, fields): Sent) -> Answer {
     let id = visit.account()?;
-    let details = Details {
+    let details = date_parts(fields.get("birth_date")).map(|birth_date| Details {
         email: fields.owned("email"),
         user_name: fields.owned("user_name"),
-        birth_date: date_parts(fields.get("birth_date"))?,
+        birth_date,
         ..Details::default()
+    });
+    let saved = match details {
+        Ok(details) => visit.service().update_account(&visit.actor, id.as_str(), details).await.map(drop),
+        Err(error) => Err(error),
     };
-    visit.service().update_account(&visit.actor, id.as_str(), details).await?;
-    Ok(to("/app/account?done=saved"))
+    match saved {
+        Ok(()) => Ok(to("/app/account?done=saved")),
+        Err(error) => again(&visit, Form::Profile, &fields, error).await,
+    }
 }
 
 async fn address(Sent(visit, fields): Sent) -> Answer {
@@ -214,7 +260,10 @@ async fn address(Sent(visit, fields): Sent) -> Answer {
         let province: String = form_urlencoded::byte_serialize(fields.text("province").as_bytes()).collect();
         return Ok(to(&format!("/app/account?province={province}#address")));
     }
-    let address = region.address().ok_or(Error::Invalid("Invalid value provided for account details (address)"))?;
+    let Some(address) = region.address() else {
+        let error = Error::Invalid("Invalid value provided for account details (address)");
+        return again(&visit, Form::Address, &fields, error).await;
+    };
     let details = Details { address: Some(address), ..Details::default() };
     visit.service().update_account(&visit.actor, id.as_str(), details).await?;
     Ok(to("/app/account?done=saved"))
@@ -223,8 +272,10 @@ async fn address(Sent(visit, fields): Sent) -> Answer {
 async fn password(Sent(visit, fields): Sent) -> Answer {
     let id = visit.account()?;
     let (current, new) = (fields.raw("current").unwrap_or_default(), fields.raw("new").unwrap_or_default());
-    visit.service().change_password(&visit.actor, id.as_str(), current, new).await?;
-    Ok(to("/app/account?done=password"))
+    match visit.service().change_password(&visit.actor, id.as_str(), current, new).await {
+        Ok(_) => Ok(to("/app/account?done=password")),
+        Err(error) => again(&visit, Form::Password, &fields, error).await,
+    }
 }
 
 async fn channels(Sent(visit, fields): Sent) -> Answer {
@@ -237,7 +288,12 @@ async fn channels(Sent(visit, fields): Sent) -> Answer {
         }
     }
     if channels.is_empty() || fields.get("quiet_from").is_some() != fields.get("quiet_until").is_some() {
-        return Ok(to("/app/account?refused=channels#channels"));
+        let words = visit.t(
+            "저장하지 않았습니다. 알림 받는 방법을 하나 이상 고르고, 조용한 시간은 시작과 끝을 모두 적어 주세요.",
+            "Not saved: choose at least one way to be told, and give quiet hours a beginning and an end.",
+        );
+        let shown = whole(&visit, &fields, Some((Form::Channels, words))).await?;
+        return Ok(page_with(StatusCode::BAD_REQUEST, shown));
     }
     let quiet = fields.owned("quiet_from").zip(fields.owned("quiet_until"));
     let webhook_url = fields.owned("webhook_url");
@@ -249,7 +305,10 @@ async fn channels(Sent(visit, fields): Sent) -> Answer {
         // Another secret comes with every address that is set: who only changes his telephone keeps the one he has.
         webhook_url: if webhook_url == before.webhook_url { Change::Leave } else { webhook_url.into() },
     };
-    let contact = visit.service().update_contact(&visit.actor, None, change).await?;
+    let contact = match visit.service().update_contact(&visit.actor, None, change).await {
+        Ok(contact) => contact,
+        Err(error) => return again(&visit, Form::Channels, &fields, error).await,
+    };
     if let Some(secret) = contact.webhook_secret {
         let title = visit.t("웹훅 비밀", "Secret of the webhook");
         return Ok(page(frame::plain(
@@ -305,7 +364,10 @@ async fn end_sessions(Sent(visit, _): Sent) -> Answer {
 
 async fn delete(Sent(visit, fields): Sent) -> Answer {
     let id: AccountId = visit.account()?;
-    visit.service().delete_account(&visit.actor, id.as_str(), fields.raw("password").unwrap_or_default()).await?;
+    let password = fields.raw("password").unwrap_or_default();
+    if let Err(error) = visit.service().delete_account(&visit.actor, id.as_str(), password).await {
+        return again(&visit, Form::Deletion, &fields, error).await;
+    }
     let mut response = to("/app/sign-in");
     if let Some(cookie) = visit.cookie().clear() {
         response.headers_mut().insert(header::SET_COOKIE, cookie);

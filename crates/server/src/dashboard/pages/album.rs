@@ -89,7 +89,7 @@ fn shown(visit: &Visit, picture: &Background, by: &str) -> Markup {
 async fn upload(State(app): State<App>, request: Request) -> Answer {
     let Parcel { visit, picture, .. } = unpack(&app, request).await?;
     let family = visit.family()?;
-    let picture = picture.ok_or_else(|| missing("A picture is required"))?;
+    let picture = picture?.ok_or_else(|| missing("A picture is required"))?;
     visit.service().add_background(&visit.actor, family.as_str(), Some(picture)).await?;
     Ok(to(&format!("/app/families/{family}/album?done=saved")))
 }

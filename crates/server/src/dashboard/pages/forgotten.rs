@@ -50,7 +50,7 @@ async fn forgotten(visit: Visit) -> Answer {
 }
 
 async fn ask(Sent(visit, fields): Sent) -> Answer {
-    visit.service().forgot_password(fields.text("email"), visit.language).await?;
+    visit.service().forgot_password(fields.text("email"), visit.language, &visit.client)?;
     Ok(to("/app/forgotten?asked"))
 }
 

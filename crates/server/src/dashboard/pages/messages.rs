@@ -8,14 +8,15 @@ use carebot_model::wire::Order;
 use carebot_model::{AccountId, FamilyId};
 use carebot_service::Error;
 use carebot_service::messages::Receivables;
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use maud::{Markup, html};
 use serde_json::json;
 
 use super::super::frame::{self, Tab};
+use super::super::problem::{self, Problem};
 use super::super::speech::when;
 use super::super::visit::{Sent, Visit};
-use super::super::{Answer, Pages, found, page, to};
+use super::super::{Answer, Pages, found, page, page_with, to};
 use super::home::{Names, names, picture};
 use super::parcel::{Parcel, missing, unpack};
 use crate::app::App;
@@ -81,7 +82,6 @@ fn is_visited(headers: &HeaderMap) -> bool {
 
 async fn messages(visit: Visit, headers: HeaderMap) -> Answer {
     let family = visit.family()?;
-    let own = visit.account()?;
     let names = names(&visit, family).await?;
     let others = others(&visit, family, &names).await?;
     let title = visit.t("메시지", "Messages");
@@ -89,8 +89,29 @@ async fn messages(visit: Visit, headers: HeaderMap) -> Answer {
         let content = people(&visit, family, &others);
         return Ok(page(frame::family(&visit, family, Tab::Messages, (&names.family, title), content)));
     };
+    Ok(page(talk(&visit, family, (&names, &others), with, Turn::Looks(is_visited(&headers))).await?))
+}
+
+/// What somebody does who sees what was written.
+#[derive(Clone, Copy)]
+enum Turn<'a> {
+    /// Looks at it; whether it is he and not his browser, so that it counts as read.
+    Looks(bool),
+    /// Wrote what could not be sent: why, and what it was.
+    Refused(&'a str, &'a str),
+}
+
+/// What was written to and by somebody, and the form to write more.
+async fn talk(
+    visit: &Visit,
+    family: FamilyId,
+    (names, others): (&Names, &[Other]),
+    with: &str,
+    turn: Turn<'_>,
+) -> Result<Markup, Problem> {
+    let own = visit.account()?;
     let talk = visit.service().talk(&visit.actor, with, LAST).await?;
-    if is_visited(&headers) {
+    if matches!(turn, Turn::Looks(true)) {
         let unread = talk.iter().filter(|message| message.to_id == own && !message.is_read);
         let unread: Vec<_> = unread.map(|message| json!(message.index)).collect();
         if !unread.is_empty() {
@@ -105,12 +126,12 @@ async fn messages(visit: Visit, headers: HeaderMap) -> Answer {
         section #talk data-part aria-live="polite" aria-label=(visit.t("주고받은 메시지", "What was written")) {
             @if talk.is_empty() { p { (visit.t("아직 주고받은 메시지가 없습니다. 첫 인사를 남겨 보세요.", "Nothing was written yet. Say hello.")) } }
             @if talk.len() >= LAST as usize { p.small { (visit.t("최근 100개만 보여 드립니다.", "These are the last 100.")) } }
-            ol.talk { @for message in &talk { (line(&visit, family, message, own, with)) } }
+            ol.talk { @for message in &talk { (line(visit, family, message, own, with)) } }
         }
-        @if other.is_some() { (write_form(&visit, family, with)) }
+        @if other.is_some() { (write_form(visit, family, with, turn)) }
         @else { p.notice { (visit.t("이제 이 사람에게는 쓸 수 없습니다.", "You can not write to this person any more.")) } }
     };
-    Ok(page(frame::family(&visit, family, Tab::Messages, (&names.family, &title), content)))
+    Ok(frame::family(visit, family, Tab::Messages, (&names.family, &title), content))
 }
 
 fn people(visit: &Visit, family: FamilyId, others: &[Other]) -> Markup {
@@ -151,6 +172,7 @@ fn line(visit: &Visit, family: FamilyId, message: &Message, own: AccountId, with
                     (false, false) => strong { (visit.t("새 메시지", "new")) },
                     (false, true) => (visit.t("받음", "received")),
                 }
+                @if let Some(at) = message.spoken_at { " · " (visit.t("로봇이 읽어 드림", "read out by the robot")) " " (when(visit, at)) }
             }
             @if is_mine {
                 form method="post" action={ "/app/families/" (family) "/messages/" (message.index.0) "/delete" } {
@@ -162,13 +184,15 @@ fn line(visit: &Visit, family: FamilyId, message: &Message, own: AccountId, with
     }
 }
 
-fn write_form(visit: &Visit, family: FamilyId, with: &str) -> Markup {
+fn write_form(visit: &Visit, family: FamilyId, with: &str, turn: Turn<'_>) -> Markup {
+    let written = if let Turn::Refused(_, written) = turn { written } else { "" };
     html! {
         section #write {
             h2 { (visit.t("쓰기", "Write")) }
+            @if let Turn::Refused(words, _) = turn { p.notice.bad role="alert" tabindex="-1" autofocus { (words) } }
             form.card method="post" enctype="multipart/form-data" action={ "/app/families/" (family) "/messages" } {
                 input type="hidden" name="with" value=(with);
-                label { (visit.t("보낼 말", "What to say")) textarea name="content" rows="3" maxlength="10000" {} }
+                label { (visit.t("보낼 말", "What to say")) textarea name="content" rows="3" maxlength="10000" { (written) } }
                 label { (visit.t("사진 (없어도 됩니다)", "A picture (if you like)"))
                     input type="file" name="file" accept="image/jpeg,image/png,image/gif,image/webp";
                 }
@@ -182,11 +206,28 @@ async fn send(State(app): State<App>, request: Request) -> Answer {
     let Parcel { visit, fields, picture } = unpack(&app, request).await?;
     let (family, own) = (visit.family()?, visit.account()?);
     let (with, content) = (fields.text("with"), fields.owned("content"));
-    if content.is_none() && picture.is_none() {
-        return Err(missing("A text or a picture is required").into());
-    }
-    visit.service().send_message(&visit.actor, own.as_str(), with, content, picture, None).await?;
-    Ok(to(&format!("/app/families/{family}/messages?with={with}&done=sent#write")))
+    let sent = match picture {
+        Ok(None) if content.is_none() => Err(missing("A text or a picture is required")),
+        Ok(picture) => {
+            visit.service().send_message(&visit.actor, own.as_str(), with, content, picture, None).await.map(drop)
+        }
+        Err(error) => Err(error),
+    };
+    let Err(error) = sent else {
+        return Ok(to(&format!("/app/families/{family}/messages?with={with}&done=sent#write")));
+    };
+    // Nobody writes it twice because of a picture that is too large.
+    let words = match error {
+        Error::NoData { .. } => {
+            visit.t("글이나 사진을 넣어 주세요.", "Please write something or choose a picture.").to_owned()
+        }
+        _ if error.is_refusal() => problem::words(&error, visit.language),
+        error => return Err(error.into()),
+    };
+    let names = names(&visit, family).await?;
+    let others = others(&visit, family, &names).await?;
+    let shown = talk(&visit, family, (&names, &others), with, Turn::Refused(&words, fields.text("content"))).await?;
+    Ok(page_with(StatusCode::BAD_REQUEST, shown))
 }
 
 async fn withdraw(Sent(visit, fields): Sent) -> Answer {

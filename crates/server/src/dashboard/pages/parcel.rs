@@ -1,5 +1,7 @@
 //! A form that can hold a picture.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Request};
 use carebot_service::Error;
 
@@ -10,14 +12,14 @@ use crate::error::ApiError;
 use crate::extract::body;
 use crate::extract::upload::{File, Upload};
 
-/// What somebody sent with a form: the fields before the picture, and where the picture is now, if there was one.
+/// What somebody sent with a form.
 pub(super) struct Parcel {
     /// Who sent it.
     pub visit: Visit,
     /// The fields.
     pub fields: Fields,
-    /// The address of the picture, which is stored.
-    pub picture: Option<String>,
+    /// The address of the picture, which is stored; nothing if none was sent; or why it is not taken.
+    pub picture: Result<Option<String>, Error>,
 }
 
 /// Takes a form in and stores its picture (the field `file`, which comes last).
@@ -29,9 +31,9 @@ pub(super) async fn unpack(app: &App, request: Request) -> Result<Parcel, Proble
     if !body::content_type(&parts.headers).is_some_and(|media| media.starts_with("multipart/form-data")) {
         let bytes = body::read(stream, body::asks_first(&parts.headers), limit, time).await;
         let fields = Fields::parse(&bytes.map_err(|_| Problem::TooMuch)?);
-        return Ok(Parcel { visit, fields, picture: None });
+        return Ok(Parcel { visit, fields, picture: Ok(None) });
     }
-    let service = visit.service();
+    let service = Arc::clone(visit.service());
     let most = usize::try_from(service.settings().images.max_mib << 20).unwrap_or(usize::MAX);
     let mut form = Upload::open(&parts.headers, stream, most, time).await.map_err(refused)?;
     let fields = fields(std::mem::take(&mut form.fields));
@@ -39,16 +41,24 @@ pub(super) async fn unpack(app: &App, request: Request) -> Result<Parcel, Proble
         Ok(account) => account,
         Err(error) => {
             form.throw_away().await;
-            return Err(error.into());
+            return Ok(Parcel { visit, fields, picture: Err(error) });
         }
     };
     let file_name = form.file_name.clone();
-    let turn = service.receive_image(account).await?;
+    let turn = match service.receive_image(account).await {
+        Ok(turn) => turn,
+        Err(error) => {
+            form.throw_away().await;
+            return Ok(Parcel { visit, fields, picture: Err(error) });
+        }
+    };
     let picture = match form.read().await.map_err(refused)? {
-        File::TooLarge(_) => return Err(service.image_too_large().into()),
+        File::TooLarge(_) => Err(service.image_too_large()),
         // Nothing was chosen.
-        File::Whole(bytes) if bytes.is_empty() => None,
-        File::Whole(bytes) => Some(service.upload_image(&visit.actor, &file_name, bytes).await?.file_path),
+        File::Whole(bytes) if bytes.is_empty() => Ok(None),
+        File::Whole(bytes) => {
+            service.upload_image(&visit.actor, &file_name, bytes).await.map(|image| Some(image.file_path))
+        }
     };
     drop(turn);
     Ok(Parcel { visit, fields, picture })

@@ -214,6 +214,7 @@ pub const CASES: &[Case] = &[
     case("POST /v1/alarms/{alarm_id}/comment", About::Family).with(|_, _| json!({"text": "가고 있어요"})),
     case("POST /v1/alarms/{alarm_id}/snooze", About::Family)
         .with(|_, _| json!({"seconds": 300, "reason": "가고 있어요"})),
+    case("POST /v1/messages/{message_id}/spoken", About::Account).with(|_, _| json!(null)),
     case("POST /v1/alarms/{alarm_id}/answer", About::Family).with(|_, _| json!({"answer": "help"})),
     case("POST /v1/alarms/sos", About::Family).with(family),
     case("POST /v1/drills", About::Family).with(family),

@@ -151,7 +151,8 @@ pub async fn latest_of(tx: &mut Tx, family: FamilyId, rule: Rule) -> Result<Opti
     .await
 }
 
-/// An alarm of a rule that lasted at a time or within the times given, if there is one.
+/// An alarm of a rule that lasted at a time or within the times given, if there is one. What a server with a clock far ahead has added to
+/// one that is over makes it last no longer: that counts for its own moment.
 ///
 /// # Errors
 /// As any statement.
@@ -165,10 +166,10 @@ pub async fn during(
     tx.fetch_optional(
         format!(
             "SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND rule = ? AND sensed_at <= ?
-             AND (ended_at >= ? OR (ended_at IS NULL AND cleared_at IS NULL) OR last_sensed_at >= ?)
+             AND (COALESCE(ended_at, cleared_at) >= ? OR (ended_at IS NULL AND cleared_at IS NULL) OR last_sensed_at BETWEEN ? AND ?)
              ORDER BY sensed_at DESC, id DESC LIMIT 1"
         ),
-        params![family, rule, until, from, from],
+        params![family, rule, until, from, from, until],
         alarm,
     )
     .await

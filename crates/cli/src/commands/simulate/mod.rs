@@ -49,6 +49,9 @@ pub struct Flags {
     /// Where the database is made; a folder of the system's temporary ones if absent. It is removed at the end
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// The database is left for whoever wants to look what happened
+    #[arg(long)]
+    keep: bool,
 }
 
 /// Runs the command.
@@ -78,7 +81,7 @@ pub fn run(common: &Common, flags: &Flags) -> Result {
         world.run(&mut |told, of| progress.show(|| format!("{told} of {of}"))).await?;
         progress.clear();
         let report = world.report().await?;
-        world.end().await;
+        world.end(flags.keep).await;
         Ok::<Report, Failure>(report)
     })?;
     for line in report.lines() {

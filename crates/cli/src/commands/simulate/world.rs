@@ -1,5 +1,7 @@
 //! Homes, servers and people, and the time that passes for them.
 
+mod tally;
+
 use std::collections::{BTreeMap, BinaryHeap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,23 +10,21 @@ use std::time::Duration;
 
 use carebot_database::ambient::{Clock, ManualClock, SeededRng};
 use carebot_database::members::NewMember;
-use carebot_database::{Db, DbUrl, Options, accounts, alarms, families, journal, members, migrate, params, transact};
+use carebot_database::{Db, DbUrl, Options, accounts, families, members, migrate, transact};
 use carebot_model::access::{Action, Actor, Membership, Permit, Relation, Relations, SessionInfo};
 use carebot_model::accounts::{Gender, NewAccount, Role};
-use carebot_model::alarms::{Alarm, ClearReason, EntryKind, Rule, SAME};
+use carebot_model::alarms::Rule;
 use carebot_model::authentication::SessionKind;
 use carebot_model::members::Position;
 use carebot_model::status::{Active, Home as Air};
 use carebot_model::text::Email;
 use carebot_model::{AccountId, FamilyId, RowId, Timestamp};
-use carebot_service::alarms::verify;
 use carebot_service::status::Origin;
 use carebot_service::{Error, Service, Settings};
 
 use super::Flags;
 use super::faults::{Breaks, Broken, Chance, Profile};
 use super::phones::Phones;
-use super::report::Report;
 use crate::failure::{Failure, Result};
 
 /// When simulated time begins: 2026-03-02T09:00:00Z, unix milliseconds.
@@ -39,11 +39,9 @@ const WATCHES: i64 = 60_000;
 const SILENCE_AFTER_ACK: i64 = 2_000;
 /// How much longer time passes at the end, with nothing breaking: longer than a ladder and every pause between tries.
 const DRAIN: i64 = 45 * 60_000;
-/// Of so many that were lost the report says which.
-const LOST: usize = 10;
 const MINUTE: i64 = 60_000;
-/// After how long what somebody cleared too early is raised again, and how wrong the clock can be by which it was cleared.
-const AGAIN: i64 = 20 * MINUTE;
+/// What a robot reads where there is gas, in ppm.
+const GAS: f64 = 20.0;
 
 /// A clock that can be wrong.
 #[derive(Debug)]
@@ -167,33 +165,6 @@ pub struct World {
 /// The robot's key for something that it sends.
 fn key_of(number: u64) -> String {
     format!("r-{number}")
-}
-
-/// Whether one of the gas alarms of a family was about a reading: it was open when that was made, even if it turned out later that it had
-/// been over, or counted it when it came late. If somebody cleared it, it is only raised again after a while.
-async fn has_gas_alarm(db: &Db, taken: &Taken, alarms: impl Iterator<Item = &Alarm>) -> Result<bool> {
-    let sql = "SELECT reported_at FROM home_status WHERE family_id = ? AND source_key = ?";
-    let stored: Option<Timestamp> =
-        db.read().fetch_optional(sql, params![taken.family, key_of(taken.number)], |row| row.get(0)).await?;
-    let Some(at) = stored else { return Ok(false) };
-    for alarm in alarms {
-        let grace = if alarm.clear_reason == Some(ClearReason::Person) { AGAIN } else { 0 };
-        let until = alarm.ended_at.max(alarm.cleared_at);
-        if alarm.sensed_at <= at && until.is_none_or(|until| at <= until.plus_millis(grace)) {
-            return Ok(true);
-        }
-        if has_counted(db, alarm, at.millis()).await? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether the timeline of an alarm says that it has counted what happened at a moment.
-async fn has_counted(db: &Db, alarm: &Alarm, at: i64) -> Result<bool> {
-    let entries = journal::timeline(&mut db.read(), &operator(alarm.family)?, alarm.id).await?;
-    let said = format!("\"complete_at\":{at},");
-    Ok(entries.iter().any(|entry| entry.kind == EntryKind::Sensed && entry.body.contains(&said)))
 }
 
 fn operator<R>(resource: R) -> Result<Permit<R>> {
@@ -531,7 +502,7 @@ impl World {
                 notified.await.map(drop)
             }
             What::Gas | What::Usual => {
-                let ethanol = if send.what == What::Gas { 20.0 } else { 0.2 };
+                let ethanol = if send.what == What::Gas { GAS } else { 0.2 };
                 let fields = Air {
                     temperature: Some(22.0),
                     humidity: Some(45.0),
@@ -621,122 +592,17 @@ impl World {
         }
     }
 
-    /// Looks into the database what became of everything.
-    pub async fn report(&mut self) -> Result<Report> {
-        let db = Db::open(&self.url, &Options::default()).await?;
-        let key = carebot_service::alarms::Settings::default().key;
-        let mut report = Report { passed: self.now() - START, resent: self.resent, ..Report::default() };
-        let mut by_family: BTreeMap<FamilyId, Vec<Alarm>> = BTreeMap::new();
-        for home in &self.homes {
-            let mut before = None;
-            loop {
-                let page = alarms::list(&mut db.read(), &operator(home.family)?, false, before, 500).await?;
-                before = page.iter().map(|alarm| alarm.id).min();
-                let is_last = page.len() < 500;
-                by_family.entry(home.family).or_default().extend(page);
-                if is_last {
-                    break;
-                }
-            }
-            let chain = verify::family(&db, &key, home.family).await?;
-            report.entries += u64::try_from(chain.entries).unwrap_or_default();
-            report.broken_chains += u64::from(chain.fault.is_some());
-        }
-        (report.without_alarm, report.counted_twice) = self.miscounted(&by_family);
-        // As wrong as a clock can be at the moment when something is taken.
-        let tolerance = SAME + 31 * MINUTE;
-        let mut counted = std::collections::BTreeSet::new();
-        for taken in &self.taken {
-            report.criticals += 1;
-            let happened = taken.happened_at;
-            let of_rule =
-                || by_family.get(&taken.family).into_iter().flatten().filter(|alarm| alarm.rule == taken.rule);
-            let mut has_alarm = if taken.rule == Rule::Gas {
-                has_gas_alarm(&db, taken, of_rule()).await?
-            } else {
-                of_rule().any(|alarm| {
-                    alarm.sensed_at.millis() - tolerance <= happened
-                        && happened <= alarm.last_sensed_at.millis() + tolerance
-                })
-            };
-            // What came late belongs to the alarm that is open when it comes, however much later that began.
-            if !has_alarm {
-                for alarm in of_rule() {
-                    has_alarm = has_alarm || has_counted(&db, alarm, happened).await?;
-                }
-            }
-            report.without_alarm += u64::from(!has_alarm);
-            if !has_alarm && report.lost.len() < LOST {
-                report.lost.push(format!(
-                    "{} {} of family {}, happened at {happened}, acknowledged at {}",
-                    taken.rule.name(),
-                    key_of(taken.number),
-                    taken.family,
-                    taken.taken_at
-                ));
-            }
-            // The alarm that this one raised, if it did not come upon one that was open.
-            let raised = of_rule().find(|alarm| (alarm.raised_at.millis() - taken.taken_at).abs() <= TURN);
-            if let Some(first) =
-                raised.filter(|alarm| counted.insert(alarm.id)).and_then(|alarm| self.first.get(&alarm.id.0))
-            {
-                let passed = (first - taken.taken_at).max(0);
-                report.first.push(passed);
-                let overlaps = |(from, until): &(i64, i64)| *from <= *first && taken.taken_at <= *until;
-                if !self.disturbances.iter().any(overlaps) {
-                    report.calm_first.push(passed);
-                }
-            }
-        }
-        for alarm in
-            by_family.values().flatten().filter(|alarm| alarm.severity == carebot_model::alarms::Severity::Crit)
-        {
-            report.alarms += 1;
-            let was_told = self.first.contains_key(&alarm.id.0);
-            report.untold += u64::from(!was_told && alarm.wants_people());
-            report.untold +=
-                u64::from(!was_told && !alarm.wants_people() && !alarm.is_settled() && alarm.acknowledged_at.is_none());
-        }
-        report.first.sort_unstable();
-        report.calm_first.sort_unstable();
-        (report.acts, report.after_ack) = (self.acts, self.after_ack);
-        report.carriage = self.phones.carriage();
-        for server in &self.servers {
-            let broken = server.breaks.broken();
-            self.broken.crashes += broken.crashes;
-            self.broken.full_disks += broken.full_disks;
-            self.broken.lost_answers += broken.lost_answers;
-        }
-        (report.broken, report.jumps, report.outages) = (self.broken, self.jumps, self.outages);
-        db.close().await;
-        Ok(report)
-    }
-
-    /// Falls and calls for help that no alarm has counted, and those that were counted more than once: each is written down in one
-    /// alarm. A call knows no number: one of which no answer came may count. (Gas is judged by its readings.)
-    fn miscounted(&self, by_family: &BTreeMap<FamilyId, Vec<Alarm>>) -> (u64, u64) {
-        let (mut missing, mut twice) = (0, 0);
-        for (family, rule) in self.homes.iter().flat_map(|home| [(home.family, Rule::Fall), (home.family, Rule::Sos)]) {
-            let taken = self.taken.iter().filter(|one| (one.family, one.rule) == (family, rule)).count();
-            let taken = i64::try_from(taken).unwrap_or(i64::MAX);
-            let most = if rule == Rule::Sos { self.calls.get(&family).copied().unwrap_or_default() } else { taken };
-            let of_rule = by_family.get(&family).into_iter().flatten().filter(|alarm| alarm.rule == rule);
-            let counted: i64 = of_rule.map(|alarm| i64::from(alarm.occurrences)).sum();
-            missing += u64::try_from(taken - counted).unwrap_or_default();
-            twice += u64::try_from(counted - most).unwrap_or_default();
-        }
-        (missing, twice)
-    }
-
-    /// Takes everything away.
-    pub async fn end(&mut self) {
+    /// Takes everything away, if it is not to be kept.
+    pub async fn end(&mut self, keeps: bool) {
         for server in &mut self.servers {
             if let Some((service, db)) = server.running.take() {
                 drop(service);
                 db.close().await;
             }
         }
-        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+        if keeps {
+            crate::output::note(&format!("the database is {}", self.folder.join("carebot.db").display()));
+        } else if let Err(error) = std::fs::remove_dir_all(&self.folder) {
             crate::output::note(&format!("{} could not be removed: {error}", self.folder.display()));
         }
     }

@@ -68,6 +68,41 @@ both_engines! {
         assert!(world.post.whom().contains(&world.house.guardian.email));
     }
 
+    async fn what_a_server_with_a_clock_far_ahead_added_makes_no_alarm_last_longer(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"ethanol": 1.6})).await;
+        world.turn().await;
+        let first = world.alarm(Rule::Gas).await.id;
+        // Another server is 40 minutes ahead for a moment.
+        world.app.advance(40 * MINUTE).await;
+        world.home(json!({"ethanol": 20.0})).await;
+        world.turn().await;
+        t.clock.advance(-40 * MINUTE);
+        assert_eq!(world.alarm(Rule::Gas).await.last_sensed_at, t.now().plus_millis(40 * MINUTE));
+        let guardian = world.actor(&world.house.guardian).await;
+        world.app.service.clear_alarm(&guardian, first, None).await.expect("cleared");
+        world.home(json!({"ethanol": 0.2})).await;
+        world.app.advance(25 * MINUTE).await;
+        let at = t.now();
+        world.home(json!({"ethanol": 20.0})).await;
+        // It is over before any server comes to look.
+        for _ in 0..3 {
+            world.app.advance(MINUTE).await;
+            world.home(json!({"ethanol": 0.2})).await;
+        }
+        world.turn().await;
+        let told: i64 = t.db
+            .read()
+            .fetch_one(
+                "SELECT COUNT(*) FROM alarms WHERE family_id = ? AND rule = 'gas' AND sensed_at = ?",
+                carebot_database::params![world.house.family, at],
+                |row| row.get(0),
+            )
+            .await
+            .expect("it is counted");
+        assert_eq!(told, 1, "what happened in between is an alarm of its own");
+    }
+
     async fn what_somebody_cleared_too_early_comes_back(t: TestDb) {
         let world = World::new(&t).await;
         world.home(json!({"ethanol": 20.0})).await;

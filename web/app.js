@@ -137,6 +137,7 @@ async function offerPush() {
   box.hidden = false;
   const [on, off, words] = ['[data-push-on]', '[data-push-off]', '[data-push-said]'].map((what) => box.querySelector(what));
   const worker = await navigator.serviceWorker.ready;
+  const device = 'carebot-push-device';
   const show = async () => {
     const known = await worker.pushManager.getSubscription();
     on.hidden = known !== null;
@@ -154,6 +155,7 @@ async function offerPush() {
         body: JSON.stringify({ endpoint, keys, label: navigator.platform || null }),
       });
       if (!answer.ok) { await made.unsubscribe(); throw new Error(String(answer.status)); }
+      localStorage.setItem(device, (await answer.json()).result.id);
       location.reload();
     } catch {
       words.textContent = words.dataset.failed;
@@ -161,7 +163,11 @@ async function offerPush() {
   });
   off.addEventListener('click', async () => {
     await (await worker.pushManager.getSubscription())?.unsubscribe();
-    await show();
+    // Without its number the server learns from the push service that there is nobody, at the next notice.
+    const id = localStorage.getItem(device);
+    if (id) await fetch('/v1/push/subscriptions/' + encodeURIComponent(id), { method: 'DELETE' }).catch(() => {});
+    localStorage.removeItem(device);
+    location.reload();
   });
   await show();
 }

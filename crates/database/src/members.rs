@@ -113,6 +113,22 @@ pub async fn named(tx: &mut Tx, family: FamilyId) -> Result<Vec<(AccountId, Stri
     .await
 }
 
+/// The elders of the families that an account is an approved member of, in the families' order, with their names; empty if nobody said.
+///
+/// # Errors
+/// As any statement.
+pub async fn elders(tx: &mut Tx, user: AccountId) -> Result<Vec<(AccountId, String)>> {
+    tx.fetch(
+        format!(
+            "SELECT e.id, COALESCE(e.user_name, '') FROM {LIVE} JOIN accounts e ON e.id = f.main_user AND e.deleted_at IS NULL
+             WHERE m.user_id = ? AND m.approved_at IS NOT NULL ORDER BY m.family_id, m.sort_order, m.id"
+        ),
+        params![user],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+    .await
+}
+
 /// The approved members of a family in its order, counted from 1.
 ///
 /// # Errors

@@ -540,20 +540,13 @@ pub async fn purge_five_minutes(db: &Db, family: FamilyId, kind: Kind, before: T
     Ok(true)
 }
 
-/// How many reports of a kind are older than a time, of everybody.
+/// How many reports of a kind a family has that are older than a time.
 ///
 /// # Errors
 /// As any statement.
-pub async fn older(tx: &mut Tx, kind: Kind, before: Timestamp) -> Result<u64> {
-    tx.fetch_one(
-        format!(
-            "SELECT COUNT(*) FROM families f JOIN {} s ON s.family_id = f.id WHERE f.deleted_at IS NULL AND s.reported_at < ?",
-            kind.table
-        ),
-        params![before],
-        |row| row.get(0),
-    )
-    .await
+pub async fn older(tx: &mut Tx, family: FamilyId, kind: Kind, before: Timestamp) -> Result<u64> {
+    let sql = format!("SELECT COUNT(*) FROM {} WHERE family_id = ? AND reported_at < ?", kind.table);
+    tx.fetch_one(sql, params![family, before], |row| row.get(0)).await
 }
 
 /// Why reports are not deleted by age, if an operator has to agree first.

@@ -71,17 +71,7 @@ impl Service {
                 // An elder without a family reaches nobody.
                 None => return Err(NOBODY),
             },
-            Role::Sub => {
-                let mut elders = Vec::new();
-                for member in members::list(&mut tx, None, Some(id)).await? {
-                    if let Some(family) = families::get(&mut tx, member.family_id).await?
-                        && let Some(elder) = accounts::get(&mut tx, family.main_user).await?
-                    {
-                        elders.push((elder.id, elder.user_name.unwrap_or_default()));
-                    }
-                }
-                elders
-            }
+            Role::Sub => members::elders(&mut tx, id).await?,
         };
         if people.is_empty() {
             return Err(NOBODY);
@@ -217,7 +207,9 @@ impl Service {
             let count = messages::mark_read(&mut tx, &permit, &[id]).await?;
             Ok::<_, DbError>((count, close(&mut tx, open).await?))
         })?;
-        written.iter().for_each(|written| self.written(written));
+        for written in &written {
+            self.written(written);
+        }
         if count == 0 { Err(MISSING) } else { Ok(Message { is_read: true, ..message }) }
     }
 
@@ -239,7 +231,9 @@ impl Service {
             }
             close(&mut tx, open).await
         })?;
-        written.iter().for_each(|written| self.written(written));
+        for written in &written {
+            self.written(written);
+        }
         Ok(())
     }
 
@@ -259,7 +253,9 @@ impl Service {
             messages::mark_read(&mut tx, &permit, &ids).await?;
             close(&mut tx, open).await
         })?;
-        written.iter().for_each(|written| self.written(written));
+        for written in &written {
+            self.written(written);
+        }
         Ok(elements
             .into_iter()
             .map(|element| {

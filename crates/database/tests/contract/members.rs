@@ -150,6 +150,24 @@ both_engines! {
         assert_eq!(named, expected.map(|(id, name)| (id, name.to_owned())));
     }
 
+    async fn who_looks_after_several_homes_has_their_elders(t: TestDb) {
+        let (one, other) = (t.household().await, t.household().await);
+        let elders = async || members::elders(&mut t.db.read(), one.guardian).await.unwrap();
+        let name = "SELECT COALESCE(user_name, '') FROM accounts WHERE id = ?";
+        let mut expected = Vec::new();
+        for house in [&one, &other] {
+            let name: String = t.db.read().fetch_one(name, params![house.elder], |row| row.get(0)).await.unwrap();
+            expected.push((house.family, (house.elder, name)));
+        }
+        assert_eq!(elders().await, [expected[0].1.clone()]);
+        let asked = create(&t, one.guardian, &new_member(other.family, None)).await.unwrap();
+        assert_eq!(elders().await.len(), 1, "who only asks is no member");
+        assert!(approve(&t, asked, other.elder).await);
+        expected.sort();
+        assert_eq!(elders().await, expected.into_iter().map(|(_, elder)| elder).collect::<Vec<_>>());
+        assert_eq!(members::elders(&mut t.db.read(), one.elder).await.unwrap(), []);
+    }
+
     async fn a_nickname_changes_or_stays(t: TestDb) {
         let house = t.household().await;
         for text in TEXTS {

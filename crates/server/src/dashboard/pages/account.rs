@@ -91,7 +91,7 @@ async fn whole(visit: &Visit, typed: &Fields, refused: Option<(Form, &str)>) -> 
             h2 { (visit.t("나", "Me")) }
             form.card method="post" action="/app/account/profile" {
                 (said(Form::Profile))
-                label { (visit.t("이메일", "E-mail address")) input type="email" name="email" value=[value(Form::Profile, "email", Some(known.email.to_string()))] autocomplete="email" required; }
+                label { (visit.t("이메일", "E-mail address")) input type="email" name="email" value=[value(Form::Profile, "email", Some(known.email.clone()))] autocomplete="email" required; }
                 label { (visit.t("이름", "Name")) input name="user_name" value=[value(Form::Profile, "user_name", known.user_name.clone())] autocomplete="name" maxlength="32"; }
                 label { (visit.t("생년월일", "Date of birth")) input type="date" name="birth_date" value=[value(Form::Profile, "birth_date", known.birth_date.map(|date| date.to_string()))] autocomplete="bday"; }
                 button.button { (visit.t("저장", "Save")) }
@@ -273,7 +273,7 @@ async fn password(Sent(visit, fields): Sent) -> Answer {
     let id = visit.account()?;
     let (current, new) = (fields.raw("current").unwrap_or_default(), fields.raw("new").unwrap_or_default());
     match visit.service().change_password(&visit.actor, id.as_str(), current, new).await {
-        Ok(_) => Ok(to("/app/account?done=password")),
+        Ok(()) => Ok(to("/app/account?done=password")),
         Err(error) => again(&visit, Form::Password, &fields, error).await,
     }
 }

@@ -3,7 +3,8 @@
 use axum::extract::{Request, State};
 use axum::routing::{get, post};
 use carebot_database::messages::Mailbox;
-use carebot_model::messages::Message;
+use carebot_model::accounts::Role;
+use carebot_model::messages::{Message, Receivable};
 use carebot_model::wire::Order;
 use carebot_model::{AccountId, FamilyId};
 use carebot_service::Error;
@@ -41,10 +42,17 @@ struct Other {
 async fn others(visit: &Visit, family: FamilyId, names: &Names) -> Result<Vec<Other>, Error> {
     let own = visit.actor.account().ok_or(Error::Forbidden)?;
     let elder = visit.service().get_family(&visit.actor, family.as_str()).await?.main_user;
-    let known = match found(visit.service().receivables(&visit.actor, own.as_str()).await)? {
-        Some(Receivables::These(known)) => known,
+    let known = match visit.role() {
         // Operators do not write letters.
-        Some(Receivables::All) | None => Vec::new(),
+        Some(Role::System) => Vec::new(),
+        // Who sees the family and is not its elder is one of those who look after her.
+        _ if visit.actor.own_family() != Some(family) => {
+            vec![Receivable { user_id: elder, name: names.elder.clone() }]
+        }
+        _ => match found(visit.service().receivables(&visit.actor, own.as_str()).await)? {
+            Some(Receivables::These(known)) => known,
+            Some(Receivables::All) | None => Vec::new(),
+        },
     };
     let mut unread = visit
         .service()
@@ -53,13 +61,12 @@ async fn others(visit: &Visit, family: FamilyId, names: &Names) -> Result<Vec<Ot
         })
         .await?;
     let unread: Vec<AccountId> = unread.next().await?.map(|(page, _)| page).unwrap_or_default();
-    let is_elder = visit.actor.own_family() == Some(family);
-    let people = known.into_iter().filter(|person| is_elder || person.user_id == elder);
-    Ok(people
+    Ok(known
+        .into_iter()
         .map(|person| Other {
             id: person.user_id,
-            name: if person.user_id == elder { names.elder.clone() } else { called(visit, person.name) },
             unread: unread.iter().filter(|from| **from == person.user_id).count(),
+            name: called(visit, person.name),
         })
         .collect())
 }

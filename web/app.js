@@ -25,6 +25,7 @@ let again = false;
 let fresh = Date.now();
 // A form on its way leads to another page: loading this one again would cut it off.
 let leaving = false;
+let stays = null;
 const parts = () => document.querySelectorAll('[data-part]');
 async function refresh() {
   // What answers a form can not be asked for again: its address has another page, or none.
@@ -137,7 +138,10 @@ async function offerPush() {
   box.hidden = false;
   const [on, off, words] = ['[data-push-on]', '[data-push-off]', '[data-push-said]'].map((what) => box.querySelector(what));
   const worker = await navigator.serviceWorker.ready;
+  // The number of this device. Some browsers keep nothing, and then the button of the list is left.
   const device = 'carebot-push-device';
+  const remember = (id) => { try { if (id) localStorage.setItem(device, id); else localStorage.removeItem(device); } catch { /* not kept */ } };
+  const remembered = () => { try { return localStorage.getItem(device); } catch { return null; } };
   const show = async () => {
     const known = await worker.pushManager.getSubscription();
     on.hidden = known !== null;
@@ -147,7 +151,7 @@ async function offerPush() {
     try {
       if (await Notification.requestPermission() !== 'granted') { words.textContent = words.dataset.denied; return; }
       const key = (await (await fetch('/v1/push/key')).json()).result;
-      const made = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes(key.application_server_key) });
+      const made = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes(key.applicationServerKey) });
       const { endpoint, keys } = made.toJSON();
       const answer = await fetch('/v1/push/subscriptions', {
         method: 'POST',
@@ -155,7 +159,7 @@ async function offerPush() {
         body: JSON.stringify({ endpoint, keys, label: navigator.platform || null }),
       });
       if (!answer.ok) { await made.unsubscribe(); throw new Error(String(answer.status)); }
-      localStorage.setItem(device, (await answer.json()).result.id);
+      remember((await answer.json()).result.id);
       location.reload();
     } catch {
       words.textContent = words.dataset.failed;
@@ -164,9 +168,9 @@ async function offerPush() {
   off.addEventListener('click', async () => {
     await (await worker.pushManager.getSubscription())?.unsubscribe();
     // Without its number the server learns from the push service that there is nobody, at the next notice.
-    const id = localStorage.getItem(device);
+    const id = remembered();
     if (id) await fetch('/v1/push/subscriptions/' + encodeURIComponent(id), { method: 'DELETE' }).catch(() => {});
-    localStorage.removeItem(device);
+    remember(null);
     location.reload();
   });
   await show();
@@ -180,7 +184,8 @@ function sendOnce() {
     event.target.dataset.sent = 'yes';
     leaving = true;
     // What is saved as a file leads nowhere.
-    setTimeout(() => { leaving = false; }, 30000);
+    clearTimeout(stays);
+    stays = setTimeout(() => { leaving = false; soon(0); }, 30000);
     event.submitter?.setAttribute('aria-busy', 'true');
   });
   // Who comes back to the page may send it again.

@@ -160,6 +160,8 @@ pub struct Service {
     sessions: sessions::SessionCache,
     passwords: passwords::Passwords,
     throttle: throttle::Throttle,
+    /// How many links for new passwords were asked for, by network address alone.
+    links: throttle::Throttle,
     images: images::Images,
     assistant: Box<dyn assistant::Assistant>,
     /// When the assistant was last asked whether it lives, and whether it did.
@@ -220,6 +222,7 @@ impl Service {
                 Arc::clone(&rng),
             )?,
             throttle: throttle::Throttle::new(settings.throttle),
+            links: throttle::Throttle::new(throttle::Limits { account: u32::MAX, ..settings.throttle }),
             images: images::Images::new(&settings.images),
             assistant_alive: tokio::sync::Mutex::default(),
             chatting: shares::Shares::new(chats::AT_ONCE),

@@ -1,7 +1,6 @@
 //! Messages between an elder and the guardians.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use carebot_database::images::Viewer;
@@ -200,12 +199,12 @@ impl Service {
     pub async fn read_message(&self, actor: &Actor, id: RowId) -> Result<Message> {
         let message = messages::get(&mut self.db.read(), id).await?.ok_or(MISSING)?;
         let permit = self.account_id(actor, message.to_id, Action::MessageMarkRead).await?;
-        let told = self.now();
-        let unread: Vec<&Message> = Some(&message).filter(|message| !message.is_read).into_iter().collect();
+        let now = self.now();
         let (count, written) = transact!(self.db, tx => {
-            let open = tell(&mut tx, &unread, "read", told).await?;
+            let mut journals = Journals::open(&mut tx, &[&message], now).await?;
+            journals.tell_unread(&mut tx, &[id]).await?;
             let count = messages::mark_read(&mut tx, &permit, &[id]).await?;
-            Ok::<_, DbError>((count, close(&mut tx, open).await?))
+            Ok::<_, DbError>((count, journals.close(&mut tx).await?))
         })?;
         for written in &written {
             self.written(written);
@@ -225,11 +224,11 @@ impl Service {
         }
         let now = self.now();
         let written = transact!(self.db, tx => {
-            let open = tell(&mut tx, &[&message], "spoken", now).await?;
-            if !messages::mark_spoken(&mut tx, &permit, id, now).await? {
-                return Ok::<_, DbError>(Vec::new());
+            let mut journals = Journals::open(&mut tx, &[&message], now).await?;
+            if messages::mark_spoken(&mut tx, &permit, id, now).await? {
+                journals.tell(&message, "spoken");
             }
-            close(&mut tx, open).await
+            journals.close(&mut tx).await
         })?;
         for written in &written {
             self.written(written);
@@ -247,11 +246,13 @@ impl Service {
         let ids: Vec<RowId> = elements.iter().filter_map(element_id).collect();
         let known = messages::get_many(&mut self.db.read(), &ids).await?;
         let unread: Vec<&Message> = known.iter().filter(|message| message.to_id == own && !message.is_read).collect();
+        let unread_ids: Vec<RowId> = unread.iter().map(|message| message.index).collect();
         let now = self.now();
         let written = transact!(self.db, tx => {
-            let open = tell(&mut tx, &unread, "read", now).await?;
+            let mut journals = Journals::open(&mut tx, &unread, now).await?;
+            journals.tell_unread(&mut tx, &unread_ids).await?;
             messages::mark_read(&mut tx, &permit, &ids).await?;
-            close(&mut tx, open).await
+            journals.close(&mut tx).await
         })?;
         for written in &written {
             self.written(written);
@@ -306,41 +307,52 @@ impl Service {
     }
 }
 
-/// Opens the journals of the families of messages and tells the two whom each is between what became of it.
-async fn tell(tx: &mut Tx, some: &[&Message], what: &str, now: Timestamp) -> Result<Vec<Journal>, DbError> {
-    // In the order of the families, as everybody who waits for several of them.
-    let mut families: BTreeMap<FamilyId, Vec<&Message>> = BTreeMap::new();
-    let mut known: HashMap<(AccountId, AccountId), Option<FamilyId>> = HashMap::new();
-    for message in some {
-        let pair = (message.from_id, message.to_id);
-        if let Entry::Vacant(entry) = known.entry(pair) {
-            let own = families::id_by_main_user(tx, pair.1).await?;
-            entry.insert(if own.is_some() { own } else { families::id_by_main_user(tx, pair.0).await? });
-        }
-        if let Some(family) = known[&pair] {
-            families.entry(family).or_default().push(message);
-        }
-    }
-    let mut open = Vec::with_capacity(families.len());
-    for (family, messages) in families {
-        let mut journal = Journal::open(tx, family, now).await?;
-        for message in messages {
-            let (from, to) = (message.from_id, message.to_id);
-            let body = json!({"what": what, "index": message.index, "from_id": from, "to_id": to});
-            journal.event_between(EventKind::Message, Some((from, to)), &body);
-        }
-        open.push(journal);
-    }
-    Ok(open)
+/// The journals of the families that messages belong to.
+struct Journals {
+    open: BTreeMap<FamilyId, Journal>,
+    families: HashMap<(AccountId, AccountId), FamilyId>,
 }
 
-/// Closes what [`tell`] has opened.
-async fn close(tx: &mut Tx, open: Vec<Journal>) -> Result<Vec<Written>, DbError> {
-    let mut written = Vec::with_capacity(open.len());
-    for journal in open {
-        written.push(journal.close(tx).await?);
+impl Journals {
+    /// Opens them in the order of the families, as everybody does who waits for several.
+    async fn open(tx: &mut Tx, some: &[&Message], now: Timestamp) -> Result<Self, DbError> {
+        let mut families = HashMap::new();
+        for pair in some.iter().map(|message| (message.from_id, message.to_id)).collect::<BTreeSet<_>>() {
+            let own = families::id_by_main_user(tx, pair.1).await?;
+            let family = if own.is_some() { own } else { families::id_by_main_user(tx, pair.0).await? };
+            families.extend(family.map(|family| (pair, family)));
+        }
+        let mut open = BTreeMap::new();
+        for family in families.values().copied().collect::<BTreeSet<_>>() {
+            open.insert(family, Journal::open(tx, family, now).await?);
+        }
+        Ok(Self { open, families })
     }
-    Ok(written)
+
+    /// Tells the two whom a message is between what became of it.
+    fn tell(&mut self, message: &Message, what: &str) {
+        let pair @ (from, to) = (message.from_id, message.to_id);
+        if let Some(journal) = self.families.get(&pair).and_then(|family| self.open.get_mut(family)) {
+            let body = json!({"what": what, "index": message.index, "from_id": from, "to_id": to});
+            journal.event_between(EventKind::Message, Some(pair), &body);
+        }
+    }
+
+    /// Tells of those that are read now and were not before: nobody else marks them while the journals are open.
+    async fn tell_unread(&mut self, tx: &mut Tx, ids: &[RowId]) -> Result<(), DbError> {
+        for message in messages::get_many(tx, ids).await?.iter().filter(|message| !message.is_read) {
+            self.tell(message, "read");
+        }
+        Ok(())
+    }
+
+    async fn close(self, tx: &mut Tx) -> Result<Vec<Written>, DbError> {
+        let mut written = Vec::with_capacity(self.open.len());
+        for journal in self.open.into_values() {
+            written.push(journal.close(tx).await?);
+        }
+        Ok(written)
+    }
 }
 
 /// The number that an element of a read-many names: a whole number, also as a text.

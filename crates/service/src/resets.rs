@@ -34,18 +34,19 @@ impl Service {
     /// there is one, not even by the time that it takes: all of it happens after the answer.
     ///
     /// # Errors
-    /// [`Error::Failed`] if this server sends no mail; [`Error::TooMany`] if too many were asked for from one address.
+    /// [`Error::Failed`] if this server sends no mail; [`Error::TooMany`] if too many were asked for from one network address.
     pub fn forgot_password(self: &Arc<Self>, email: &str, language: Language, client: &Client) -> Result<()> {
         if !self.can_reset_passwords() {
             return Err(Error::Failed("This server sends no mail"));
         }
         let now = self.now();
-        let key = self.throttle.key(&format!("reset:{}", email.trim().to_lowercase()), client.address);
-        self.throttle.check(&key, now)?;
-        self.throttle.failed(&key, now);
+        // Not by account: an account gets no more than one every two minutes, and nobody keeps anybody else from asking.
+        let key = self.links.key("", client.address);
+        self.links.check(&key, now)?;
+        self.links.failed(&key, now);
         let Some(email) = Email::parse(email) else { return Ok(()) };
         let service = Arc::clone(self);
-        tokio::spawn(async move {
+        self.background.spawn(async move {
             if let Err(error) = service.send_link(email, language).await {
                 tracing::error!(?error, "a link for a new password could not be made");
             }

@@ -7,7 +7,7 @@ use carebot_model::alarms::text::Language;
 use carebot_service::Error;
 use http::request::Parts;
 use http::{Method, StatusCode, Uri, header};
-use maud::html;
+use maud::{Markup, html};
 
 use super::{frame, page_with, to};
 use crate::app::App;
@@ -148,24 +148,26 @@ pub fn shown(app: &App, language: Language, place: &str, mut response: Response)
         }
         Problem::Service(error) => {
             let text = words(&error, language);
-            // Status, headers and what the log gets are those of every other answer of this server.
-            let (parts, _) = ApiError::from(error).into_response().into_parts();
             let title = t("할 수 없었습니다", "That did not work");
-            let mut shown = page_with(parts.status, frame::alone(app, language, &title, sorry(&text, language)));
-            for name in [http::header::RETRY_AFTER] {
-                if let Some(value) = parts.headers.get(&name) {
-                    shown.headers_mut().insert(name, value.clone());
-                }
-            }
-            if let Some(inside) = parts.extensions.get::<Inside>() {
-                shown.extensions_mut().insert(inside.clone());
-            }
-            shown
+            refused(error, frame::alone(app, language, &title, sorry(&text, language)))
         }
     }
 }
 
-fn sorry(text: &str, language: Language) -> maud::Markup {
+/// A page that says why something was not done. Status, headers and what the log gets are those of every other answer of this server.
+pub fn refused(error: Error, shown: Markup) -> Response {
+    let (parts, _) = ApiError::from(error).into_response().into_parts();
+    let mut shown = page_with(parts.status, shown);
+    if let Some(value) = parts.headers.get(header::RETRY_AFTER) {
+        shown.headers_mut().insert(header::RETRY_AFTER, value.clone());
+    }
+    if let Some(inside) = parts.extensions.get::<Inside>() {
+        shown.extensions_mut().insert(inside.clone());
+    }
+    shown
+}
+
+fn sorry(text: &str, language: Language) -> Markup {
     let (back, home) = match language {
         Language::Korean => ("이전 화면으로", "처음으로"),
         Language::English => ("Back", "Start"),

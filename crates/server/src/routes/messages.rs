@@ -10,14 +10,14 @@ use carebot_model::messages::{Message, Receivable};
 use carebot_model::wire::Processed;
 use carebot_model::{AccountId, RowId, Timestamp};
 use carebot_service::messages::Receivables;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::answer::{Answer, gives, new_page, says, streams, write_row};
 use crate::app::App;
 use crate::context::{Body, Caller, IdempotencyKey, Path, Range};
-use crate::error::{Echo, method_not_allowed};
+use crate::error::{ApiError, Echo, method_not_allowed};
 use crate::extract::path;
 use crate::operation::{Api, delete, get, patch, post};
 use crate::routes::{filled, missing};
@@ -231,17 +231,16 @@ async fn spoken(State(app): State<App>, caller: Caller, path: Path) -> Answer {
     says(StatusCode::OK, SPOKEN)
 }
 
-async fn read_out(State(app): State<App>, caller: Caller, path: Path) -> Response {
-    if let Ok(id) = path::row("message_id", path.one()) {
+async fn read_out(State(app): State<App>, caller: Result<Caller, ApiError>, path: Path) -> Response {
+    // Whoever it is and whatever happens, the answer is the same.
+    if let (Ok(caller), Ok(id)) = (caller, path::row("message_id", path.one())) {
         match app.service().message_spoken(&caller, id).await {
             Ok(()) | Err(carebot_service::Error::NotFound(_) | carebot_service::Error::Forbidden) => {}
             // The answer says nothing of it, so the log has to.
             Err(error) => tracing::warn!(?error, message = id.0, "that a message was read out could not be noted"),
         }
     }
-    let mut response = method_not_allowed().await;
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("PATCH"));
-    response
+    method_not_allowed().await
 }
 
 async fn read_many(State(app): State<App>, caller: Caller, Body(form): Body<Many>) -> Answer {

@@ -262,14 +262,23 @@ both_engines! {
 
     async fn who_asks_for_links_again_and_again_has_to_wait(t: TestDb) {
         let app = TestApp::with(&t, |settings, _| {
+            settings.throttle.address = 2;
             settings.alarms.carrier = Some(std::sync::Arc::new(Postbox::default()));
             settings.alarms.public_url = Some("https://care.example".to_owned());
         }).await;
+        let ask = async |address: &str, email: &str| {
+            let body = format!("email={}", email.replace('@', "%40"));
+            app.request("POST /app/forgotten").from(address).body(FORM, body).send().await
+        };
         let mut statuses = Vec::new();
-        for _ in 0..12 {
-            statuses.push(submit(&app, "/app/forgotten", ANYONE, &[("email", "nobody@example.com")]).await.status);
+        for number in 0..5 {
+            statuses.push(ask("192.0.2.1", &format!("nobody-{number}@example.com")).await.status);
         }
-        assert_eq!(statuses, [303, 303, 303, 303, 303, 303, 303, 303, 303, 303, 429, 429], "the same whether there is such an account or not");
+        assert_eq!(statuses, [303, 303, 429, 429, 429], "whether there are such accounts or not");
+        let refused = ask("192.0.2.1", "somebody@example.com").await;
+        assert!(refused.text().contains("value=\"somebody@example.com\""), "{}", refused.text());
+        assert!(!refused.header("retry-after").is_empty());
+        assert_eq!(ask("192.0.2.2", "nobody-0@example.com").await.status, 303, "nobody keeps others from asking");
     }
 
     async fn without_mail_a_forgotten_password_is_the_operators(t: TestDb) {
@@ -282,9 +291,9 @@ both_engines! {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
         let who = &house.guardian;
-        let refused = async |path: &str, fields: &[(&str, &str)], words: &[&str]| {
+        let refused = async |status: u16, path: &str, fields: &[(&str, &str)], words: &[&str]| {
             let reply = submit(&app, path, who, fields).await;
-            assert_eq!(reply.status, 400, "{path}");
+            assert_eq!(reply.status, status, "{path}");
             let page = reply.text();
             for word in words {
                 assert!(page.contains(word), "{word} is not in {page}");
@@ -293,13 +302,13 @@ both_engines! {
         };
         let taken = [("email", house.elder.email.as_str()), ("user_name", "김 <영> 호"), ("birth_date", "1980-05-06")];
         let words = ["이미 쓰고 있는", &house.elder.email, "김 &lt;영&gt; 호", "1980-05-06"];
-        refused("/app/account/profile", &taken, &words).await;
+        refused(409, "/app/account/profile", &taken, &words).await;
         let half = [("channel", "email"), ("phone", "010-1234-5678"), ("language", "en"), ("quiet_from", "22:30"), ("webhook_url", "https://a.example/x")];
         let words = ["조용한 시간은 시작과 끝을", "010-1234-5678", "22:30", "https://a.example/x", "<option value=\"en\" selected>"];
-        refused("/app/account/channels", &half, &words).await;
-        refused("/app/account/address", &[("province", "경기도"), ("district", "없는 곳")], &["시도와 시군구를"]).await;
-        refused("/app/account/password", &[("current", "secret words"), ("new", "secret words 2")], &["비밀번호가 맞지 않습니다"]).await;
-        refused("/app/account/delete", &[("password", "secret words")], &["비밀번호가 맞지 않습니다", "<details open>"]).await;
+        refused(400, "/app/account/channels", &half, &words).await;
+        refused(400, "/app/account/address", &[("province", "경기도"), ("district", "없는 곳")], &["시도와 시군구를"]).await;
+        refused(401, "/app/account/password", &[("current", "secret words"), ("new", "secret words 2")], &["비밀번호가 맞지 않습니다"]).await;
+        refused(401, "/app/account/delete", &[("password", "secret words")], &["비밀번호가 맞지 않습니다", "<details open>"]).await;
         let page = app.get("/app/account", who).await.text();
         assert!(!page.contains("010-1234-5678") && page.contains(&who.email), "nothing was kept: {page}");
     }
@@ -327,7 +336,7 @@ both_engines! {
         let page = reply.text();
         assert!(page.contains("사진 파일이 아닙니다") && page.contains("점심 드셨어요?\n&lt;저녁은요&gt;</textarea>"), "{page}");
         let reply = send("", b"").await;
-        assert!(reply.status == 400 && reply.text().contains("글이나 사진을"), "{}", reply.text());
+        assert!(reply.status == 422 && reply.text().contains("글이나 사진을"), "{}", reply.text());
         assert_eq!(app.get("/messages/sent", &house.guardian).await.result(), json!([]));
         assert!(led(&send("점심 드셨어요?", b"").await).ends_with("done=sent#write"));
         assert_eq!(app.get("/messages/sent", &house.guardian).await.result()[0]["content"], "점심 드셨어요?");

@@ -210,14 +210,23 @@ impl Service {
         let is_muted = |severity| set.muted_until(rule, severity, now).is_some();
         // What a clock of the robot put into the future is judged when it has come.
         let mut walk = Walk::new(family, rule, after, now);
+        // When an alarm that is gone through again was over. People were told so: what is dangerous after that is another one, also if it
+        // would have been the same had it come in time.
+        let mut over_at: Option<Timestamp> = None;
         while let Some(rows) = walk.next(tx).await? {
-            for (at, change) in changes(&mut state, parameters, &rows) {
-                match change {
-                    Change::Raised { severity, since, value } if !is_muted(severity) => {
-                        self.sustained(tx, journal, (rule, severity), (since, at), value, goes_back).await?;
+            for (at, value) in rows {
+                if over_at.is_some_and(|over| over < at) {
+                    (over_at, state.level, state.normal_since) = (None, None, None);
+                }
+                match state.advance(parameters, at, value) {
+                    Some(Change::Raised { severity, since, value }) if !is_muted(severity) => {
+                        let there =
+                            self.sustained(tx, journal, (rule, severity), (since, at), value, goes_back).await?;
+                        let there = there.filter(|alarm| alarm.clear_reason == Some(ClearReason::Normal));
+                        over_at = there.and_then(|alarm| alarm.ended_at);
                     }
-                    Change::Raised { .. } => {}
-                    Change::Cleared { since } => self.is_normal(tx, journal, rule, since).await?,
+                    Some(Change::Raised { .. }) | None => {}
+                    Some(Change::Cleared { since }) => self.is_normal(tx, journal, rule, since).await?,
                 }
             }
         }
@@ -246,7 +255,7 @@ impl Service {
         Ok(Found { state, look_at })
     }
 
-    /// It has lasted long enough. When readings are gone through again, what they raised then is there already.
+    /// It has lasted long enough. When readings are gone through again, what they raised then is there already, and given back.
     async fn sustained(
         &self,
         tx: &mut Tx,
@@ -255,11 +264,12 @@ impl Service {
         (since, at): (Timestamp, Timestamp),
         value: f64,
         goes_back: bool,
-    ) -> Result<(), DbError> {
+    ) -> Result<Option<Alarm>, DbError> {
         if goes_back {
             let there = alarms::during(tx, journal.family(), rule, since, at).await?;
-            if there.is_some_and(|alarm| alarm.severity >= severity) {
-                return Ok(());
+            let there = there.filter(|alarm| alarm.severity >= severity);
+            if there.is_some() {
+                return Ok(there);
             }
         }
         let danger = Danger {
@@ -269,7 +279,8 @@ impl Service {
             inputs: json!({"since": since.millis(), "at": at.millis(), "value": value}),
             ..Danger::at(rule, severity, at, (Cause::Report, None))
         };
-        self.raise(tx, journal, danger).await.map(drop)
+        self.raise(tx, journal, danger).await?;
+        Ok(None)
     }
 
     async fn is_normal(&self, tx: &mut Tx, journal: &mut Journal, rule: Rule, since: Timestamp) -> Result<(), DbError> {
@@ -449,15 +460,6 @@ impl Service {
         }
         Ok(Found { state: State { level: severity, ..State::default() }, look_at: None })
     }
-}
-
-/// What readings change, in their order, each with its time. Live rules and rules that are only tried go through here.
-pub(super) fn changes(
-    state: &mut State,
-    parameters: &Parameters,
-    rows: &[(Timestamp, f64)],
-) -> Vec<(Timestamp, Change)> {
-    rows.iter().filter_map(|(at, value)| Some((*at, state.advance(parameters, *at, *value)?))).collect()
 }
 
 /// What a rule that judges by days or by the passing of time does about its alarm.

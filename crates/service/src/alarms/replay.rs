@@ -1,7 +1,7 @@
 //! What rules would have alarmed: the last days gone through once more, with the numbers of now and with others. Nothing is
 //! written.
 //!
-//! The same functions judge as do for the live rules (`changes`, `course`, and those of `carebot_model::alarms`). What is not
+//! The same functions judge as do for the live rules (`course`, and those of `carebot_model::alarms`). What is not
 //! kept cannot be gone through: that the robot lives without a report, and when this server was away, is known of the last
 //! time only. What people did about alarms, and what was muted, is left out.
 
@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RuleSet;
-use super::judge::{Course, SCORES, Walk, changes, course};
+use super::judge::{Course, SCORES, Walk, course};
 use super::settings::{Numbers, changed, rule_named};
 use crate::status::OLDEST;
 use crate::{Error, Result, Service};
@@ -254,10 +254,13 @@ impl Service {
         let mut both = records.map(|record| (State::default(), record));
         while let Some(rows) = walk.next(&mut self.db.read()).await? {
             for (state, record) in &mut both {
-                for (at, change) in changes(state, &record.numbers, &rows) {
-                    match change {
-                        Change::Raised { severity, since, value } => record.raise(severity, since, at, Some(value)),
-                        Change::Cleared { .. } => record.end(Some(at)),
+                for (at, value) in rows.iter().copied() {
+                    match state.advance(&record.numbers, at, value) {
+                        Some(Change::Raised { severity, since, value }) => {
+                            record.raise(severity, since, at, Some(value));
+                        }
+                        Some(Change::Cleared { .. }) => record.end(Some(at)),
+                        None => {}
                     }
                 }
             }

@@ -52,7 +52,8 @@ async fn again(visit: &Visit, form: Form, fields: &Fields, error: Error) -> Answ
         return Err(error.into());
     }
     let words = problem::words(&error, visit.language);
-    Ok(page_with(StatusCode::BAD_REQUEST, whole(visit, fields, Some((form, &words))).await?))
+    let shown = whole(visit, fields, Some((form, &words))).await?;
+    Ok(problem::refused(error, shown))
 }
 
 /// The whole page. `typed` is what stands in the form that was refused, which says why.

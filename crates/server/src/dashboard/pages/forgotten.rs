@@ -14,6 +14,10 @@ pub(crate) fn add(pages: Pages) -> Pages {
 }
 
 async fn forgotten(visit: Visit) -> Answer {
+    Ok(page(forgotten_page(&visit, "", None)))
+}
+
+fn forgotten_page(visit: &Visit, email: &str, refused: Option<&str>) -> Markup {
     let content = if !visit.service().can_reset_passwords() {
         html! {
             p.notice { (visit.t(
@@ -31,27 +35,38 @@ async fn forgotten(visit: Visit) -> Answer {
         }
     } else {
         html! {
+            @if let Some(refused) = refused { p.notice.bad role="alert" { (refused) } }
             form.card method="post" action="/app/forgotten" {
-                label { (visit.t("이메일", "E-mail address")) input type="email" name="email" autocomplete="username" required autofocus; }
+                label { (visit.t("이메일", "E-mail address"))
+                    input type="email" name="email" value=(email) autocomplete="username" required autofocus;
+                }
                 button.button { (visit.t("메일 받기", "Send me a mail")) }
             }
         }
     };
     let title = visit.t("비밀번호를 잊으셨나요?", "Forgot your password?");
-    Ok(page(frame::plain(
-        &visit,
+    frame::plain(
+        visit,
         title,
         &Live::No,
         html! {
             (content)
             p { a href="/app/sign-in" { (visit.t("로그인", "Sign in")) } }
         },
-    )))
+    )
 }
 
 async fn ask(Sent(visit, fields): Sent) -> Answer {
-    visit.service().forgot_password(fields.text("email"), visit.language, &visit.client)?;
-    Ok(to("/app/forgotten?asked"))
+    let email = fields.text("email");
+    match visit.service().forgot_password(email, visit.language, &visit.client) {
+        Ok(()) => Ok(to("/app/forgotten?asked")),
+        Err(error @ Error::TooMany(_)) => {
+            let words = problem::words(&error, visit.language);
+            let shown = forgotten_page(&visit, email, Some(&words));
+            Ok(problem::refused(error, shown))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn reset_form(visit: &Visit, token: &str, refused: Option<&str>) -> Markup {

@@ -9,7 +9,7 @@ use carebot_model::wire::Order;
 use carebot_model::{AccountId, FamilyId};
 use carebot_service::Error;
 use carebot_service::messages::Receivables;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use maud::{Markup, html};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use super::super::frame::{self, Tab};
 use super::super::problem::{self, Problem};
 use super::super::speech::when;
 use super::super::visit::{Sent, Visit};
-use super::super::{Answer, Pages, found, page, page_with, to};
+use super::super::{Answer, Pages, found, page, to};
 use super::home::{Names, names, picture};
 use super::parcel::{Parcel, missing, unpack};
 use crate::app::App;
@@ -135,8 +135,8 @@ async fn talk(
             @if talk.len() >= LAST as usize { p.small { (visit.t("최근 100개만 보여 드립니다.", "These are the last 100.")) } }
             ol.talk { @for message in &talk { (line(visit, family, message, own, with)) } }
         }
-        @if other.is_some() { (write_form(visit, family, with, turn)) }
-        @else { p.notice { (visit.t("이제 이 사람에게는 쓸 수 없습니다.", "You can not write to this person any more.")) } }
+        @if other.is_some() || matches!(turn, Turn::Refused(..)) { (write_form(visit, family, with, turn)) }
+        @if other.is_none() { p.notice { (visit.t("이제 이 사람에게는 쓸 수 없습니다.", "You can not write to this person any more.")) } }
     };
     Ok(frame::family(visit, family, Tab::Messages, (&names.family, &title), content))
 }
@@ -224,17 +224,17 @@ async fn send(State(app): State<App>, request: Request) -> Answer {
         return Ok(to(&format!("/app/families/{family}/messages?with={with}&done=sent#write")));
     };
     // Nobody writes it twice because of a picture that is too large.
-    let words = match error {
+    let words = match &error {
         Error::NoData { .. } => {
             visit.t("글이나 사진을 넣어 주세요.", "Please write something or choose a picture.").to_owned()
         }
-        _ if error.is_refusal() => problem::words(&error, visit.language),
-        error => return Err(error.into()),
+        refused if refused.is_refusal() => problem::words(refused, visit.language),
+        _ => return Err(error.into()),
     };
     let names = names(&visit, family).await?;
     let others = others(&visit, family, &names).await?;
     let shown = talk(&visit, family, (&names, &others), with, Turn::Refused(&words, fields.text("content"))).await?;
-    Ok(page_with(StatusCode::BAD_REQUEST, shown))
+    Ok(problem::refused(error, shown))
 }
 
 async fn withdraw(Sent(visit, fields): Sent) -> Answer {

@@ -103,6 +103,34 @@ both_engines! {
         assert_eq!(told, 1, "what happened in between is an alarm of its own");
     }
 
+    async fn what_comes_late_and_lies_behind_the_end_of_an_alarm_is_another(t: TestDb) {
+        let world = World::new(&t).await;
+        let gas = |ethanol: f64| Home { ethanol: Some(ethanol), ..air(22.0) };
+        let begin = t.now();
+        world.home(json!({"ethanol": 20.0})).await;
+        for _ in 0..2 {
+            world.later(5 * MINUTE).await;
+            world.home(json!({"ethanol": 0.2})).await;
+        }
+        world.turn().await;
+        world.later(10 * SECOND).await;
+        assert!(world.active(Rule::Gas).await.is_none(), "it was over after five minutes");
+        // Had it come in time, the alarm would not have been over.
+        let (late, now) = (begin.plus_millis(7 * MINUTE), t.now());
+        let told = async || -> i64 {
+            let sql = "SELECT COUNT(*) FROM alarms WHERE family_id = ? AND rule = 'gas' AND sensed_at = ?";
+            t.db.read().fetch_one(sql, carebot_database::params![world.house.family, late], |row| row.get(0)).await.expect("it is counted")
+        };
+        for (at, ethanol) in [(late, 20.0), (late.plus_millis(SECOND), 20.0), (begin.plus_millis(6 * MINUTE), 0.2)] {
+            t.report_at(world.house.family, at, gas(ethanol)).await;
+            transact!(t.db, tx => { carebot_database::rules::mark(&mut tx, world.house.family, Rule::Gas, at, now).await }).expect("marked");
+            world.turn().await;
+            assert_eq!(told().await, 1, "it is told, and only once");
+        }
+        let all = world.app.get(&format!("/v1/alarms/{}", world.house.family), &world.house.guardian).await.result();
+        assert_eq!(all.as_array().expect("a list").len(), 2, "{all}");
+    }
+
     async fn what_somebody_cleared_too_early_comes_back(t: TestDb) {
         let world = World::new(&t).await;
         world.home(json!({"ethanol": 20.0})).await;

@@ -16,8 +16,7 @@ const LOST: usize = 10;
 /// After how long what somebody cleared too early is raised again, and how wrong the clock can be by which it was cleared.
 const AGAIN: i64 = 20 * MINUTE;
 
-/// Whether one of the gas alarms of a family was about a reading: it was open when that was made, even if it turned out later that it had
-/// been over, or counted it when it came late. It is also about those that follow one that it counted, without a normal one between them.
+/// Whether one of the gas alarms of a family was about a reading: it lasted when that was made, or counted it when it came late. It is also about those that follow one that it counted, without a normal one between them.
 /// If somebody cleared it, it is only raised again after a while.
 async fn has_gas_alarm(db: &Db, taken: &Taken, alarms: &[&Alarm]) -> Result<bool> {
     let sql = "SELECT reported_at FROM home_status WHERE family_id = ? AND source_key = ?";
@@ -33,8 +32,7 @@ async fn has_gas_alarm(db: &Db, taken: &Taken, alarms: &[&Alarm]) -> Result<bool
             return Ok(true);
         }
         let grace = if alarm.clear_reason == Some(ClearReason::Person) { AGAIN } else { 0 };
-        let until = alarm.ended_at.max(alarm.cleared_at);
-        if until.is_some_and(|until| until.plus_millis(grace) < at) {
+        if alarm.ended_at.is_some_and(|until| until.plus_millis(grace) < at) {
             continue;
         }
         if alarm.sensed_at <= at {

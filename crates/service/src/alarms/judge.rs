@@ -10,7 +10,7 @@ use std::time::Duration;
 use carebot_database::journal::{self, Journal};
 use carebot_database::rules::Known;
 use carebot_database::{DbError, Tx, alarms, params, rules, transact};
-use carebot_model::alarms::rules::{AGAIN_SECONDS, CRIT_SECONDS, Field, WARN_SECONDS};
+use carebot_model::alarms::rules::{AGAIN_SECONDS, CLEAR_SECONDS, CRIT_SECONDS, Field, WARN_SECONDS};
 use carebot_model::alarms::threshold::{self, Change, GAP, State};
 use carebot_model::alarms::{Alarm, Cause, ClearReason, Parameters, Rule, RuleKind, Severity};
 use carebot_model::alarms::{decline, inactivity, silence};
@@ -210,23 +210,34 @@ impl Service {
         let is_muted = |severity| set.muted_until(rule, severity, now).is_some();
         // What a clock of the robot put into the future is judged when it has come.
         let mut walk = Walk::new(family, rule, after, now);
-        // When an alarm that is gone through again was over. People were told so: what is dangerous after that is another one, also if it
-        // would have been the same had it come in time.
+        // When the alarm of the danger that is looked at was over. People were told so: what is dangerous after that is another one, also if
+        // it would have been the same had it come in time, or nobody saw in time that the first was over.
         let mut over_at: Option<Timestamp> = None;
+        if state.level.is_some() && alarms::active_of(tx, family, rule).await?.is_none() {
+            let before = alarms::latest_of(tx, family, rule).await?;
+            over_at = Some(before.and_then(|alarm| over(&alarm, parameters)).unwrap_or(Timestamp::MIN));
+        }
         while let Some(rows) = walk.next(tx).await? {
             for (at, value) in rows {
-                if over_at.is_some_and(|over| over < at) {
-                    (over_at, state.level, state.normal_since) = (None, None, None);
-                }
                 match state.advance(parameters, at, value) {
                     Some(Change::Raised { severity, since, value }) if !is_muted(severity) => {
                         let there =
                             self.sustained(tx, journal, (rule, severity), (since, at), value, goes_back).await?;
-                        let there = there.filter(|alarm| alarm.clear_reason == Some(ClearReason::Normal));
-                        over_at = there.and_then(|alarm| alarm.ended_at);
+                        over_at = there.and_then(|alarm| over(&alarm, parameters));
                     }
-                    Some(Change::Raised { .. }) | None => {}
-                    Some(Change::Cleared { since }) => self.is_normal(tx, journal, rule, since).await?,
+                    Some(Change::Raised { .. }) => {}
+                    Some(Change::Cleared { since }) => {
+                        over_at = None;
+                        self.is_normal(tx, journal, rule, since).await?;
+                    }
+                    None => {
+                        let (Some(over), Some(severity)) = (over_at, state.level) else { continue };
+                        if over < at && state.warn_since.is_some() && !is_muted(severity) {
+                            let there =
+                                self.sustained(tx, journal, (rule, severity), (at, at), value, goes_back).await?;
+                            over_at = there.and_then(|alarm| self::over(&alarm, parameters));
+                        }
+                    }
                 }
             }
         }
@@ -491,6 +502,13 @@ struct Passing {
     /// Whether it is said only once.
     once: bool,
     inputs: serde_json::Value,
+}
+
+/// From when on what is dangerous is not that of an alarm any more; nothing while it lasts. It is not over before readings were normal for
+/// long enough, and what somebody cleared too early is not raised again for a while.
+fn over(alarm: &Alarm, parameters: &Parameters) -> Option<Timestamp> {
+    let pause = if alarm.clear_reason == Some(ClearReason::Person) { AGAIN_SECONDS } else { CLEAR_SECONDS };
+    Some(alarm.ended_at.or(alarm.cleared_at)?.plus_millis(parameters.millis(pause)))
 }
 
 /// Whether an alarm that somebody cleared may be raised again by now.

@@ -151,6 +151,8 @@ pub struct World {
     acts: u64,
     /// Until which climb an alarm was acknowledged, and when.
     acknowledged: BTreeMap<i64, (i64, i64)>,
+    /// When somebody cleared an alarm.
+    cleared: BTreeMap<i64, i64>,
     /// The last climb of an alarm that anybody was told of.
     episodes: BTreeMap<i64, i64>,
     first: BTreeMap<i64, i64>,
@@ -221,6 +223,7 @@ impl World {
             resent: 0,
             acts: 0,
             acknowledged: BTreeMap::new(),
+            cleared: BTreeMap::new(),
             episodes: BTreeMap::new(),
             first: BTreeMap::new(),
             after_ack: 0,
@@ -574,6 +577,10 @@ impl World {
             Act::Snooze => service.snooze_alarm(&person, RowId(alarm), 300, "on the way").await.map(drop),
         };
         self.bury(place).await;
+        if act == Act::Clear && !matches!(done, Err(Error::Unavailable(_))) {
+            // Also if it was cleared before, or the answer of that was lost.
+            self.cleared.entry(alarm).or_insert(self.clock.now().millis());
+        }
         match done {
             Ok(()) => {
                 self.acts += 1;

@@ -103,6 +103,30 @@ both_engines! {
         assert_eq!(told, 1, "what happened in between is an alarm of its own");
     }
 
+    async fn what_a_server_with_a_clock_far_ahead_saw_as_normal_hides_no_danger(t: TestDb) {
+        let world = World::new(&t).await;
+        let begin = t.now();
+        world.home(json!({"ethanol": 20.0})).await;
+        world.turn().await;
+        let first = world.alarm(Rule::Gas).await.id;
+        // Another server is 26 minutes ahead for a moment: what comes until then is not looked at by itself.
+        world.app.advance(26 * MINUTE).await;
+        world.home(json!({"ethanol": 0.2})).await;
+        world.turn().await;
+        t.clock.advance(-26 * MINUTE);
+        let guardian = world.actor(&world.house.guardian).await;
+        world.app.service.clear_alarm(&guardian, first, None).await.expect("cleared");
+        world.later(30 * MINUTE).await;
+        let at = t.now();
+        world.home(json!({"ethanol": 20.0})).await;
+        // One that is 15 minutes ahead is the first to look.
+        world.app.advance(15 * MINUTE).await;
+        world.turn().await;
+        let alarm = world.alarm(Rule::Gas).await;
+        assert!(alarm.id != first && alarm.last_sensed_at == at, "{begin:?} {alarm:?}");
+        assert!(world.post.whom().contains(&world.house.guardian.email));
+    }
+
     async fn what_comes_late_and_lies_behind_the_end_of_an_alarm_is_another(t: TestDb) {
         let world = World::new(&t).await;
         let gas = |ethanol: f64| Home { ethanol: Some(ethanol), ..air(22.0) };

@@ -8,7 +8,7 @@ use carebot_model::{FamilyId, Timestamp};
 use carebot_service::alarms::verify;
 
 use super::super::report::Report;
-use super::{GAS, MINUTE, START, TURN, Taken, World, key_of, operator};
+use super::{MINUTE, START, TURN, Taken, World, key_of, operator};
 use crate::failure::Result;
 
 /// Of so many that were lost the report says which.
@@ -16,42 +16,38 @@ const LOST: usize = 10;
 /// After how long what somebody cleared too early is raised again, and how wrong the clock can be by which it was cleared.
 const AGAIN: i64 = 20 * MINUTE;
 
-/// Whether one of the gas alarms of a family was about a reading: it lasted when that was made, or counted it when it came late. It is also about those that follow one that it counted, without a normal one between them.
-/// If somebody cleared it, it is only raised again after a while.
-async fn has_gas_alarm(db: &Db, taken: &Taken, alarms: &[&Alarm]) -> Result<bool> {
+/// When a family's alarm was there by the right clock: when somebody was first told of it, and when somebody cleared it.
+type Presence = (Option<i64>, Option<i64>);
+
+/// Whether one of the gas alarms of a family was about a reading: counted it; lasted when it was made, from the first that it counted; or was
+/// there, by the right clock, when the reading came, whatever the clocks of servers said. It is not over before readings
+/// were normal for a minute, and if somebody cleared it, it is only raised again after a while.
+async fn has_gas_alarm(db: &Db, taken: &Taken, alarms: &[(&Alarm, Presence)]) -> Result<bool> {
     let sql = "SELECT reported_at FROM home_status WHERE family_id = ? AND source_key = ?";
     let stored: Option<Timestamp> =
         db.read().fetch_optional(sql, params![taken.family, key_of(taken.number)], |row| row.get(0)).await?;
     let Some(at) = stored else { return Ok(false) };
-    let sql = "SELECT reported_at FROM home_status WHERE family_id = ? AND reported_at < ? AND reported_at > (
-                 SELECT COALESCE(MAX(reported_at), 0) FROM home_status WHERE family_id = ? AND reported_at <= ? AND ethanol < ?)";
-    let values = params![taken.family, at, taken.family, at, GAS];
-    let before: Vec<Timestamp> = db.read().fetch(sql, values, |row| row.get(0)).await?;
-    for alarm in alarms {
-        if has_counted(db, alarm, at.millis()).await? {
+    for (alarm, (told_at, cleared_at)) in alarms {
+        let counted = counted(db, alarm).await?;
+        let grace = if alarm.clear_reason == Some(ClearReason::Person) { AGAIN } else { MINUTE };
+        let begun = counted.iter().copied().chain([alarm.sensed_at.millis()]).min();
+        let lasts = alarm.ended_at.is_none_or(|until| at <= until.plus_millis(grace));
+        let was_there =
+            told_at.zip(*cleared_at).is_some_and(|(told, cleared)| (told..=cleared).contains(&taken.taken_at));
+        if was_there || counted.contains(&at.millis()) || (lasts && begun.is_some_and(|begun| begun <= at.millis())) {
             return Ok(true);
-        }
-        let grace = if alarm.clear_reason == Some(ClearReason::Person) { AGAIN } else { 0 };
-        if alarm.ended_at.is_some_and(|until| until.plus_millis(grace) < at) {
-            continue;
-        }
-        if alarm.sensed_at <= at {
-            return Ok(true);
-        }
-        for before in &before {
-            if has_counted(db, alarm, before.millis()).await? {
-                return Ok(true);
-            }
         }
     }
     Ok(false)
 }
 
-/// Whether the timeline of an alarm says that it has counted what happened at a moment.
-async fn has_counted(db: &Db, alarm: &Alarm, at: i64) -> Result<bool> {
+/// The moments, in unix milliseconds, of what the timeline of an alarm says that it has counted.
+async fn counted(db: &Db, alarm: &Alarm) -> Result<Vec<i64>> {
     let entries = journal::timeline(&mut db.read(), &operator(alarm.family)?, alarm.id).await?;
-    let said = format!("\"complete_at\":{at},");
-    Ok(entries.iter().any(|entry| entry.kind == EntryKind::Sensed && entry.body.contains(&said)))
+    let sensed = entries.iter().filter(|entry| entry.kind == EntryKind::Sensed);
+    Ok(sensed
+        .filter_map(|entry| serde_json::from_str::<serde_json::Value>(&entry.body).ok()?["complete_at"].as_i64())
+        .collect())
 }
 
 impl World {
@@ -79,14 +75,16 @@ impl World {
         (report.without_alarm, report.counted_twice) = self.miscounted(&by_family);
         // As wrong as a clock can be at the moment when something is taken.
         let tolerance = SAME + 31 * MINUTE;
-        let mut counted = BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for taken in &self.taken {
             report.criticals += 1;
             let happened = taken.happened_at;
             let of_family = by_family.get(&taken.family).into_iter().flatten();
             let of_rule: Vec<&Alarm> = of_family.filter(|alarm| alarm.rule == taken.rule).collect();
             let mut has_alarm = if taken.rule == Rule::Gas {
-                has_gas_alarm(&db, taken, &of_rule).await?
+                let presence = |id: i64| (self.first.get(&id).copied(), self.cleared.get(&id).copied());
+                let there: Vec<_> = of_rule.iter().map(|alarm| (*alarm, presence(alarm.id.0))).collect();
+                has_gas_alarm(&db, taken, &there).await?
             } else {
                 of_rule.iter().any(|alarm| {
                     alarm.sensed_at.millis() - tolerance <= happened
@@ -96,7 +94,7 @@ impl World {
             // What came late belongs to the alarm that is open when it comes, however much later that began.
             if !has_alarm {
                 for alarm in &of_rule {
-                    has_alarm = has_alarm || has_counted(&db, alarm, happened).await?;
+                    has_alarm = has_alarm || counted(&db, alarm).await?.contains(&happened);
                 }
             }
             report.without_alarm += u64::from(!has_alarm);
@@ -112,7 +110,7 @@ impl World {
             // The alarm that this one raised, if it did not come upon one that was open.
             let raised = of_rule.iter().find(|alarm| (alarm.raised_at.millis() - taken.taken_at).abs() <= TURN);
             if let Some(first) =
-                raised.filter(|alarm| counted.insert(alarm.id)).and_then(|alarm| self.first.get(&alarm.id.0))
+                raised.filter(|alarm| seen.insert(alarm.id)).and_then(|alarm| self.first.get(&alarm.id.0))
             {
                 let passed = (first - taken.taken_at).max(0);
                 report.first.push(passed);

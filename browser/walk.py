@@ -25,6 +25,23 @@ FIRST_REQUESTS, LATER_REQUESTS = 8, 3
 HOMES = 200
 # The least height and width of what is pressed, in pixels (WCAG 2.2, 2.5.8, wants 24; a thumb wants more).
 THUMB = 40
+# What the browser does with its push service, which lasts over a page; a key that is none is refused as it would be.
+PUSH = """
+    const kept = {
+        toJSON: () => JSON.parse(sessionStorage.push),
+        unsubscribe: async () => { sessionStorage.removeItem('push'); return true; },
+    };
+    const text = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+    Notification.requestPermission = async () => 'granted';
+    PushManager.prototype.getSubscription = async () => sessionStorage.push ? kept : null;
+    PushManager.prototype.subscribe = async (options) => {
+        if (!options.userVisibleOnly || options.applicationServerKey.length !== 65) throw new DOMException('a wrong key', 'InvalidAccessError');
+        const pair = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, ['deriveBits']);
+        const keys = { p256dh: text(await crypto.subtle.exportKey('raw', pair.publicKey)), auth: text(crypto.getRandomValues(new Uint8Array(16))) };
+        sessionStorage.push = JSON.stringify({ endpoint: 'https://push.example.net/one', keys });
+        return kept;
+    };
+"""
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 SMALL = """least => [...document.querySelectorAll('button, .button, nav a, summary, select, input:not([type=hidden])')]
     .filter(one => one.checkVisibility() && !one.matches('[type=checkbox], [type=radio]'))
@@ -231,6 +248,14 @@ class Walk:
         body = {"from_id": self.who["elder"]["id"], "to_id": self.who["guardian"]["id"], "content": "지금 뭐 하니?"}
         home.people.must(self.server.url, "POST", "/messages/send", body, self.who["elder"]["token"])
         expect(page.locator("main")).to_contain_text("지금 뭐 하니?", timeout=10_000)
+        page.get_by_label("보낼 말").fill("일하고 있어요.")
+        page.get_by_role("button", name="보내기").click()
+        expect(page.get_by_role("status").first).to_contain_text("보냈습니다.")
+        expect(page.locator("main")).not_to_contain_text("로봇이 읽어 드림")
+        new = home.people.must(self.server.url, "GET", "/messages/new?order=desc", None, self.who["elder"]["token"])
+        spoken = f"/v1/messages/{new[0]['index']}/spoken"
+        home.people.must(self.server.url, "POST", spoken, None, self.who["elder"]["token"])
+        expect(page.locator("main")).to_contain_text("로봇이 읽어 드림", timeout=10_000)
         page.goto(family)
         report = {"family_id": self.who["family"], "heart_rate": 87}
         home.people.must(self.server.url, "POST", "/status/health", report, self.who["elder"]["token"])
@@ -249,6 +274,18 @@ class Walk:
         leaves = len(re.findall(rb"/Type\s*/Page\b", sheet.read_bytes()))
         if leaves != 1:
             self.blame("sheet", f"{leaves} pages of paper")
+        context.close()
+
+    def push_walk(self):
+        """Notifications of this device are turned on and off. No push service can be reached from here: its part in the browser is played."""
+        context = self.context("guardian")
+        context.add_init_script(PUSH)
+        page = self.page(context, lambda: "push")
+        page.goto(f"{self.server.url}/app/account")
+        for name, other, count in (("이 기기에서 알림 받기", "이 기기에서 그만 받기", 1), ("이 기기에서 그만 받기", "이 기기에서 알림 받기", 0)):
+            page.get_by_role("button", name=name).press("Enter")
+            expect(page.get_by_role("button", name=other)).to_be_visible()
+            expect(page.locator("form[action*='/devices/']")).to_have_count(count)
         context.close()
 
     def elder_walk(self):
@@ -372,7 +409,7 @@ def main():
             if arguments.pictures:
                 pictures(walk, arguments.pictures)
             elif not arguments.only:
-                for some in (walk.form_walk, walk.linked_walk, walk.elder_walk, walk.foreign_walk, walk.live_walk, walk.many_walk):
+                for some in (walk.form_walk, walk.linked_walk, walk.push_walk, walk.elder_walk, walk.foreign_walk, walk.live_walk, walk.many_walk):
                     some()
             browser.close()
         finally:

@@ -1,7 +1,7 @@
 //! `carebot backup`, `restore` and `export`.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -163,6 +163,96 @@ fn a_damaged_backup_is_not_restored() {
     assert!(place.run(&["restore", "cut.zip", "--verify"]).failed(1).contains("no whole archive"));
     assert!(place.run(&["restore", "missing.zip", "--verify"]).failed(1).contains("can not read"));
     assert!(place.run(&["backup", "x.zip", "--database", "sqlite:missing.db"]).failed(1).contains("no database"));
+}
+
+/// Writes a backup anew with a line more in one of its tables, and checksums that fit.
+fn with_line(good: &Path, bad: &Path, table: &str, line: &str) {
+    let mut from = zip::ZipArchive::new(std::fs::File::open(good).expect("a file")).expect("an archive");
+    let mut to = zip::ZipWriter::new(std::fs::File::create(bad).expect("a file"));
+    let mut sums = json!({});
+    for index in 0..from.len() {
+        let mut entry = from.by_index(index).expect("an entry");
+        let name = entry.name().expect("a name").into_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("its content");
+        if name == format!("tables/{table}.jsonl") {
+            content.extend(line.as_bytes());
+        }
+        if name == "checksums.json" {
+            content = sums.to_string().into_bytes();
+        }
+        let digest = ring::digest::digest(&ring::digest::SHA256, &content);
+        let sha256 = carebot_model::text::hexadecimal(digest.as_ref());
+        sums[&name] = json!({"sha256": sha256, "bytes": content.len()});
+        to.start_file(name, zip::write::SimpleFileOptions::default()).expect("begun");
+        to.write_all(&content).expect("written");
+    }
+    to.finish().expect("whole");
+}
+
+#[test]
+fn what_was_restored_by_half_is_accepted_by_nobody() {
+    let place = Place::new();
+    place.run(&["migrate", "--create"]).succeeded();
+    place.account("sqlite:carebot.db", "op@example.org", "system");
+    place.run(&["backup", "good.zip"]).succeeded();
+    with_line(&place.path().join("good.zip"), &place.path().join("bad.zip"), "families", "[1]\n");
+    for half in ["sqlite:half.db".to_owned(), mariadb_schema()] {
+        let told = place.run(&["restore", "bad.zip", "--database", &half]).failed(1);
+        assert!(told.contains("tables/families.jsonl: line 1 is no row"), "{told}");
+        for command in [
+            &["serve", "--database", &half][..],
+            &["migrate", "--database", &half],
+            &["backup", "again.zip", "--database", &half],
+            &["account", "list", "--database", &half],
+            &["restore", "good.zip", "--database", &half],
+        ] {
+            let told = place.run(command).failed(1);
+            assert!(told.contains("a restore into this database did not come to its end"), "{command:?}: {told}");
+        }
+    }
+    assert!(!place.path().join("again.zip").exists());
+    assert!(place.run(&["restore", "good.zip", "--database", "sqlite:new.db"]).succeeded().contains("restored"));
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_a_backup_or_an_export() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    place.run(&["migrate", "--create"]).succeeded();
+    place.account("sqlite:carebot.db", "op@example.org", "system");
+    place.run(&["backup", "all.zip"]).succeeded();
+    let list = place.run(&["account", "list"]).succeeded();
+    let line = list.lines().find(|line| line.contains("op@example.org")).expect("its line");
+    let id = line.split_whitespace().next().expect("an id");
+    place.run(&["export", "--account", id, "one.zip"]).succeeded();
+    for name in ["all.zip", "one.zip"] {
+        let mode = std::fs::metadata(place.path().join(name)).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn pictures_that_are_there_already_are_taken_over_only_if_somebody_says_so() {
+    let place = Place::new();
+    let server = place.serve(&["--database", "sqlite:carebot.db", "--create", "--set", "mode=development"]);
+    let mut browser = Browser::new(&server.url);
+    let (family, ..) = family(&place, &mut browser, "sqlite:carebot.db");
+    let (_, uploaded) = browser.upload("upload", "a.png", PNG);
+    let url = uploaded["result"]["file_path"].as_str().expect("a URL").to_owned();
+    assert_eq!(browser.post("tools/background", &json!({"family_id": family, "image_url": url})).0, 201);
+    place.run(&["backup", "all.zip", "--database", "sqlite:carebot.db"]).succeeded();
+    server.stop();
+    let refused = place.run(&["restore", "all.zip", "--database", "sqlite:new.db"]).failed(1);
+    assert!(refused.contains("there are pictures") && refused.contains("--same-pictures"), "{refused}");
+    let told = place.run(&["restore", "all.zip", "--database", "sqlite:new.db", "--same-pictures"]).succeeded();
+    assert!(told.contains("1 pictures restored"), "{told}");
+    let server = place.serve(&["--database", "sqlite:new.db", "--set", "mode=development"]);
+    let restored = Browser::new(&server.url).with_cookie_of(&browser);
+    let path = url.split_once("/access/").expect("a picture's URL").1;
+    assert_eq!(restored.bytes(&format!("access/{path}")), (200, PNG.to_vec()));
+    server.stop();
 }
 
 #[test]

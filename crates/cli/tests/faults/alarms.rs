@@ -68,7 +68,7 @@ impl Phones {
             return Play::Answer(503, "text/plain", b"busy".to_vec());
         }
         let body: Value = serde_json::from_slice(&asked.body).expect("a webhook is JSON");
-        let alarm = &body["data"]["data"]["alarm"];
+        let alarm = &body["data"]["alarm"];
         let (id, family) = (alarm["id"].as_i64().expect("an alarm"), alarm["family_id"].as_str().expect("a family"));
         self.told.entry(family.to_owned()).or_default().entry(id).or_insert_with(Instant::now);
         *self.taken.entry(asked.header("webhook-id").expect("an id").to_owned()).or_default() += 1;

@@ -49,7 +49,7 @@ pub struct Notice {
     pub link: Option<String>,
     /// Whether it is worth waking somebody up.
     pub is_urgent: bool,
-    /// The same for programs.
+    /// The same for programs: an object.
     pub data: Value,
     /// When that happened which it tells of.
     pub at: Timestamp,

@@ -94,12 +94,13 @@ impl Event {
     /// The kind of a notice.
     pub const NOTICE: &str = "alarm.notice";
 
-    /// A notice: `data` holds `topic`, `title`, `body`, `link`, `urgent` and `data`.
+    /// A notice: `data` holds the notice's own data, if that is an object, and `topic`, `title`, `body`, `link` and `urgent`.
     pub fn of(notice: &Notice) -> Self {
         let Notice { id, topic, title, body, link, is_urgent, data, at } = notice;
-        let data =
-            json!({"topic": topic, "title": title, "body": body, "link": link, "urgent": is_urgent, "data": data});
-        Self { id: id.clone(), kind: Self::NOTICE, at: *at, data }
+        let mut whole = data.as_object().cloned().unwrap_or_default();
+        let own = json!({"topic": topic, "title": title, "body": body, "link": link, "urgent": is_urgent});
+        whole.extend(own.as_object().cloned().unwrap_or_default());
+        Self { id: id.clone(), kind: Self::NOTICE, at: *at, data: whole.into() }
     }
 
     fn body(&self) -> String {

@@ -249,7 +249,8 @@ pub struct Alarm {
     pub next_step: i32,
     /// When something is to be done about it, if anything is.
     pub next_at: Option<Timestamp>,
-    /// When a channel first took a notice of this episode.
+    /// When a channel had taken a notice of this episode for somebody of the family; one for an operator counts when no other is
+    /// on its way.
     pub handed_at: Option<Timestamp>,
 }
 

@@ -214,7 +214,7 @@ both_engines! {
         assert_eq!(told["type"], "alarm.notice");
         let data = &told["data"];
         assert_eq!(data["link"], format!("https://care.example/app/alarms/{}", id.0));
-        assert_eq!((&data["urgent"], &data["data"]["alarm"]["rule"]), (&json!(true), &json!("drill")));
+        assert_eq!((&data["urgent"], &data["alarm"]["rule"]), (&json!(true), &json!("drill")));
         assert!(data["title"].as_str().is_some_and(|title| title.starts_with("[훈련] ")) && data["body"].is_string());
     }
 

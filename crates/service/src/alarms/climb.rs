@@ -161,6 +161,24 @@ impl Service {
         self.climb(tx, journal, alarm).await
     }
 
+    /// Has operators told on the last step that was taken, when it turned out that nobody of the family can be: all but some.
+    pub(super) async fn tell_operators(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        alarm: &Alarm,
+        but: &[AccountId],
+    ) -> Result<Vec<AccountId>, DbError> {
+        let last = alarm.next_step - 1;
+        let Some(step) = ladder_of(tx, alarm.family, alarm.severity).await?.step(last) else { return Ok(Vec::new()) };
+        let mut operators = contacts::operators(tx).await?;
+        operators.retain(|operator| !but.contains(operator));
+        if operators.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.take_step(tx, journal, alarm, (last, step, &operators)).await
+    }
+
     /// Does what is due about alarms; how many there were.
     ///
     /// # Errors

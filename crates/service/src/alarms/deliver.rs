@@ -24,6 +24,7 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 
 use super::Loop;
+use super::climb::is_climbed;
 use crate::{Result, Service};
 
 /// How many deliveries are read at once.
@@ -280,15 +281,6 @@ impl Service {
             match &outcome {
                 Outcome::Handed(channel) => {
                     alarms::end(&mut tx, delivery.id, Ended::Handed(*channel), None, now).await?;
-                    if current.episode == delivery.episode && current.handed_at.is_none() {
-                        current.handed_at = Some(now);
-                        if !current.wants_people() {
-                            // It was over, and somebody knows now.
-                            alarms::cancel(&mut tx, current.id, now).await?;
-                            self.climb(&mut tx, &mut journal, &mut current).await?;
-                        }
-                        alarms::update(&mut tx, &current).await?;
-                    }
                 }
                 Outcome::Later(reason, after) => {
                     let until = now.plus_millis(pause(delivery, alarm, *after, now));
@@ -310,6 +302,15 @@ impl Service {
                     self.go_on_if_nobody(&mut tx, &mut journal, delivery, &mut current).await?;
                 }
             }
+            if current.episode == delivery.episode && current.handed_at.is_none() && is_known(&mut tx, &current).await? {
+                current.handed_at = Some(now);
+                if !current.wants_people() {
+                    // It was over, and somebody knows now.
+                    alarms::cancel(&mut tx, current.id, now).await?;
+                    self.climb(&mut tx, &mut journal, &mut current).await?;
+                }
+                alarms::update(&mut tx, &current).await?;
+            }
             journal.close(&mut tx).await.map(Some)
         })?;
         if let Some(written) = written {
@@ -318,8 +319,8 @@ impl Service {
         Ok(handed)
     }
 
-    /// If nobody of a step can be reached, or is there any more, the next step comes at once. Whoever has a page open sees the alarm there and counts
-    /// as reached.
+    /// If nobody of a step can be reached, or is there any more, the next step comes at once, and after the last one operators are
+    /// told if nobody on any step could be.
     async fn go_on_if_nobody(
         &self,
         tx: &mut Tx,
@@ -330,27 +331,22 @@ impl Service {
         if alarm.episode != delivery.episode || alarm.next_step != delivery.step + 1 || !alarm.wants_people() {
             return Ok(());
         }
-        let all = alarms::deliveries_of(tx, alarm.id).await?;
-        let of_step = all.iter().filter(|(other, ..)| (other.episode, other.step) == (delivery.episode, delivery.step));
-        let mut has_left = false;
-        for (other, ended, _) in of_step {
-            let is_told = match ended.as_deref() {
-                Some("cancelled") => {
-                    has_left = true;
-                    false
-                }
-                Some("unreachable") => presence::is_watching(tx, other.account, journal.now()).await?,
-                _ => true,
-            };
-            if is_told {
-                return Ok(());
-            }
+        let now = journal.now();
+        let mut of_episode = alarms::deliveries_of(tx, alarm.id).await?;
+        of_episode.retain(|(other, ..)| other.episode == delivery.episode);
+        let of_step: Vec<_> = of_episode.iter().filter(|(other, ..)| other.step == delivery.step).collect();
+        if reaches_somebody(tx, of_step.iter().copied(), now).await? {
+            return Ok(());
         }
-        if has_left {
+        if of_step.iter().any(|(_, ended, _)| ended.as_deref() == Some("cancelled")) {
             // Somebody may have moved up to this step.
             alarm.next_step = delivery.step;
         }
-        let notify = self.hurry_on(tx, journal, alarm).await?;
+        let mut notify = self.hurry_on(tx, journal, alarm).await?;
+        if notify.is_empty() && is_climbed(tx, alarm).await? && !reaches_somebody(tx, of_episode.iter(), now).await? {
+            let asked: Vec<_> = of_episode.iter().map(|(other, ..)| other.account).collect();
+            notify = self.tell_operators(tx, journal, alarm, &asked).await?;
+        }
         alarms::update(tx, alarm).await?;
         if !notify.is_empty() {
             super::tell(journal, alarm, "step", &notify);
@@ -359,11 +355,49 @@ impl Service {
     }
 }
 
+/// Whether one of some deliveries reached somebody, or can still do so. Whoever has a page open sees the alarm there and counts as
+/// reached.
+async fn reaches_somebody(
+    tx: &mut Tx,
+    deliveries: impl Iterator<Item = &(Delivery, Option<String>, Option<Timestamp>)>,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    for (delivery, ended, _) in deliveries {
+        let reaches = match ended.as_deref() {
+            Some("cancelled") => false,
+            Some("unreachable") => presence::is_watching(tx, delivery.account, now).await?,
+            _ => true,
+        };
+        if reaches {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether whom a delivery is for still looks after the family, or is an operator, who is told where nobody else can be.
 async fn may_be_told(tx: &mut Tx, delivery: &Delivery) -> Result<bool, DbError> {
     let watchers = contacts::watchers(tx, delivery.family).await?;
     Ok(watchers.iter().any(|(account, _)| *account == delivery.account)
         || contacts::operators(tx).await?.contains(&delivery.account))
+}
+
+/// Whether a channel has taken a notice of an alarm's episode for somebody of the family, or for an operator when there is nobody of
+/// the family any more whose notice is still on its way.
+async fn is_known(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbError> {
+    let watchers = contacts::watchers(tx, alarm.family).await?;
+    let all = alarms::deliveries_of(tx, alarm.id).await?;
+    let (mut is_handed, mut is_awaited) = (false, false);
+    for (delivery, ended, _) in all.iter().filter(|(delivery, ..)| delivery.episode == alarm.episode) {
+        let is_family = watchers.iter().any(|(account, _)| *account == delivery.account);
+        match ended.as_deref() {
+            Some("handed") if is_family => return Ok(true),
+            Some("handed") => is_handed = true,
+            None => is_awaited |= is_family,
+            Some(_) => {}
+        }
+    }
+    Ok(is_handed && !is_awaited)
 }
 
 /// Where somebody is reached through a channel.

@@ -231,11 +231,14 @@ impl Service {
                         self.is_normal(tx, journal, rule, since).await?;
                     }
                     None => {
-                        let (Some(over), Some(severity)) = (over_at, state.level) else { continue };
-                        if over < at && state.warn_since.is_some() && !is_muted(severity) {
+                        let is_over = over_at.is_some_and(|end| end < at);
+                        // It is dangerous still, which changes nothing but that nobody has an alarm of it.
+                        if let Some(severity) = state.level.filter(|_| is_over && state.warn_since.is_some())
+                            && !is_muted(severity)
+                        {
                             let there =
                                 self.sustained(tx, journal, (rule, severity), (at, at), value, goes_back).await?;
-                            over_at = there.and_then(|alarm| self::over(&alarm, parameters));
+                            over_at = there.and_then(|alarm| over(&alarm, parameters));
                         }
                     }
                 }

@@ -46,7 +46,7 @@ async fn a_call_holds_what_it_was_given_and_a_signature_that_verifies() {
             "timestamp": "2026-03-02T14:50:00.000Z",
             "data": {
                 "topic": notice().topic, "title": notice().title, "body": notice().body, "link": notice().link,
-                "urgent": true, "data": {"rule": "fall", "severity": "crit"},
+                "urgent": true, "rule": "fall", "severity": "crit",
             },
         });
         assert_eq!(body, expected);

@@ -174,6 +174,58 @@ both_engines! {
         assert!(world.post.take().iter().all(|posted| posted.notice.title != "가스 위험"));
     }
 
+    async fn what_only_an_operator_was_told_of_is_told_to_the_family_as_soon_as_it_can_be(t: TestDb) {
+        let world = World::new(&t).await;
+        let operator = world.app.system().await;
+        for who in [&world.second, &world.nurse] {
+            transact!(t.db, tx => { tx.execute("DELETE FROM members WHERE user_id = ?", params![who.id]).await }).expect("left");
+        }
+        let to = operator.email.clone();
+        world.post.answers(move |posted| {
+            let down = || carebot_external::channels::Undelivered::Later { reason: "503".into(), after: None };
+            if posted.to == to { Ok(()) } else { Err(down()) }
+        });
+        let is_gas = |posted: &carebot_testkit::app::Posted| posted.notice.title == "가스 위험";
+        for _ in 0..11 {
+            world.home(json!({"ethanol": 20.0})).await;
+            world.pass(MINUTE).await;
+        }
+        let id = world.alarm(Rule::Gas).await.id;
+        assert!(world.post.take().iter().any(|posted| is_gas(posted) && posted.to == operator.email), "better a stranger than nobody");
+        for _ in 0..3 {
+            world.home(json!({"ethanol": 0.2})).await;
+            world.pass(MINUTE).await;
+        }
+        let alarm = world.get(id).await;
+        assert_eq!((alarm.clear_reason, alarm.handed_at), (Some(ClearReason::Normal), None), "of the family nobody knows");
+        world.post.take();
+        world.post.answers(|_| Ok(()));
+        world.pass(2 * MINUTE).await;
+        assert!(world.get(id).await.handed_at.is_some());
+        let told: Vec<_> = world.post.take().into_iter().filter(is_gas).collect();
+        assert!(told.iter().any(|posted| posted.to == world.house.guardian.email), "{told:?}");
+        world.jump(HOUR).await;
+        assert!(!world.post.take().iter().any(is_gas), "and then it is enough");
+    }
+
+    async fn what_an_operator_was_told_of_ends_when_there_is_no_way_to_the_family(t: TestDb) {
+        let world = World::new(&t).await;
+        let operator = world.app.system().await;
+        let to = operator.email.clone();
+        world.post.answers(move |posted| {
+            let none = || carebot_external::channels::Undelivered::Refused("no such mailbox".into());
+            if posted.to == to { Ok(()) } else { Err(none()) }
+        });
+        world.home(json!({"ethanol": 20.0})).await;
+        world.pass(5 * SECOND).await;
+        assert_eq!(world.post.whom(), [operator.email]);
+        world.home(json!({"ethanol": 0.2})).await;
+        world.pass(2 * MINUTE).await;
+        world.home(json!({"ethanol": 0.2})).await;
+        world.jump(HOUR).await;
+        assert!(!world.post.take().iter().any(|posted| posted.notice.title == "가스 위험"), "told, over, and no use to repeat");
+    }
+
     async fn what_was_acknowledged_is_over_after_a_day(t: TestDb) {
         let world = World::new(&t).await;
         world.fall().await;

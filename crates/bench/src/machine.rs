@@ -22,9 +22,10 @@ pub fn describe(folder: &Path, databases: &[String]) -> Result<Vec<String>> {
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib: u64 = memory.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = kernel.trim().split('-').next().unwrap_or_default();
     let (median, worst) = sync_latency(folder)?;
     let mut lines = vec![
-        format!("{cores} cores ({model}), {} GiB of memory, Linux {}", kib.div_ceil(1 << 20), kernel.trim()),
+        format!("{cores} cores ({model}), {} GiB of memory, Linux {kernel}", kib.div_ceil(1 << 20)),
         format!(
             "disk: writing 4 KiB and waiting for it (`fdatasync`) takes {median:.0} us, 1 of 100 times {worst:.0} us or more"
         ),

@@ -200,21 +200,19 @@ fn ratios(text: &mut String, findings: &Findings) -> std::fmt::Result {
     let server = |engine, work| Cell::Server(engine, work, Data::Thousand);
     let mut rows: Vec<(String, Option<f64>, String)> = Vec::new();
     for engine in [Engine::Sqlite, Engine::MariaDb] {
-        for (work, prototype) in [(Work::Latest, "0.48"), (Work::Post, "0.31")] {
+        for work in [Work::Latest, Work::Post] {
             let value =
                 rate(server(engine, work)).zip(rate(server(engine, Work::Hello))).map(|(one, other)| one / other);
-            let prototype = if engine == Engine::Sqlite { format!("a prototype: {prototype}") } else { String::new() };
-            rows.push((format!("{}: {}, of the hello's requests/s", engine.name(), work.name()), value, prototype));
+            rows.push((format!("{}: {}, of the hello's requests/s", engine.name(), work.name()), value, String::new()));
         }
     }
-    for (work, test, prototype) in [
-        (Work::Latest, sysbench::Test::PointSelect, "0.44"),
-        (Work::Post, sysbench::Test::Insert, "2.4"),
-        (Work::Post, sysbench::Test::InsertOwnKey, ""),
+    for (work, test) in [
+        (Work::Latest, sysbench::Test::PointSelect),
+        (Work::Post, sysbench::Test::Insert),
+        (Work::Post, sysbench::Test::InsertOwnKey),
     ] {
         let value = rate(server(Engine::MariaDb, work)).zip(rate(Cell::Sysbench(test))).map(|(one, other)| one / other);
-        let prototype = if prototype.is_empty() { String::new() } else { format!("a prototype: {prototype}") };
-        rows.push((format!("MariaDB: {}, of the rate of {}", work.name(), test.name()), value, prototype));
+        rows.push((format!("MariaDB: {}, of the rate of {}", work.name(), test.name()), value, String::new()));
     }
     for (work, test) in [(Work::Latest, raw_sqlite::Test::PointSelect), (Work::Post, raw_sqlite::Test::Insert)] {
         let value = rate(server(Engine::Sqlite, work)).zip(rate(Cell::Raw(test))).map(|(one, other)| one / other);

@@ -381,7 +381,7 @@ pub async fn deliveries_due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<V
     .await
 }
 
-/// Takes a delivery for oneself until a time; false if somebody else has it, or it is not to be done any more.
+/// Takes a delivery for oneself until a time; false if somebody else has it, or it is not to be done now, or not any more.
 ///
 /// # Errors
 /// As any statement.
@@ -389,8 +389,8 @@ pub async fn claim(tx: &mut Tx, id: RowId, holder: i64, now: Timestamp, until: T
     let taken = tx
         .execute(
             "UPDATE deliveries SET holder = ?, leased_until = ?, attempts = attempts + 1
-             WHERE id = ? AND due_at IS NOT NULL AND (leased_until IS NULL OR leased_until < ?)",
-            params![holder, until, id, now],
+             WHERE id = ? AND due_at <= ? AND (leased_until IS NULL OR leased_until < ?)",
+            params![holder, until, id, now, now],
         )
         .await?;
     Ok(taken == 1)
@@ -476,14 +476,16 @@ pub async fn cancel(tx: &mut Tx, alarm: RowId, now: Timestamp) -> Result<u64> {
     .await
 }
 
-/// Postpones whatever is still to be handed out about an alarm.
+/// Postpones whatever is still to be handed out about an alarm; what was held back until another time before waits no longer than
+/// this.
 ///
 /// # Errors
 /// As any statement.
-pub async fn hold_back(tx: &mut Tx, alarm: RowId, until: Timestamp) -> Result<()> {
+pub async fn hold_back(tx: &mut Tx, alarm: RowId, before: Option<Timestamp>, until: Timestamp) -> Result<()> {
     tx.execute(
-        "UPDATE deliveries SET due_at = ?, leased_until = NULL, holder = NULL WHERE alarm_id = ? AND ended IS NULL AND due_at < ?",
-        params![until, alarm, until],
+        "UPDATE deliveries SET due_at = ?, leased_until = NULL, holder = NULL
+         WHERE alarm_id = ? AND ended IS NULL AND (due_at < ? OR due_at = ?)",
+        params![until, alarm, until, before.unwrap_or(until)],
     )
     .await
     .map(drop)
@@ -512,15 +514,26 @@ pub async fn next_delivery(tx: &mut Tx) -> Result<Option<Timestamp>> {
     .await
 }
 
-/// What became of the deliveries about an alarm: of which episode and step, for whom, how it ended.
+/// What became of a delivery so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// What was to be handed to whom.
+    pub delivery: Delivery,
+    /// How it ended, if it did: `handed`, `cancelled` or `unreachable`.
+    pub ended: Option<String>,
+    /// Whether an open page has shown it.
+    pub is_shown: bool,
+}
+
+/// What became of the deliveries of an alarm's present episode.
 ///
 /// # Errors
 /// As any statement.
-pub async fn deliveries_of(tx: &mut Tx, alarm: RowId) -> Result<Vec<(Delivery, Option<String>, Option<Timestamp>)>> {
+pub async fn deliveries_of(tx: &mut Tx, alarm: &Alarm) -> Result<Vec<Fate>> {
     tx.fetch(
-        format!("SELECT {DELIVERY}, ended, ended_at FROM deliveries WHERE alarm_id = ? ORDER BY id"),
-        params![alarm],
-        |row| Ok((delivery(row)?, row.get(9)?, row.get(10)?)),
+        format!("SELECT {DELIVERY}, ended, shown_at IS NOT NULL FROM deliveries WHERE alarm_id = ? AND episode = ? ORDER BY id"),
+        params![alarm.id, alarm.episode],
+        |row| Ok(Fate { delivery: delivery(row)?, ended: row.get(9)?, is_shown: row.get(10)? }),
     )
     .await
 }

@@ -288,6 +288,19 @@ pub async fn watchers(tx: &mut Tx, family: FamilyId) -> Result<Vec<(AccountId, P
     .await
 }
 
+/// Whether somebody is an operator.
+///
+/// # Errors
+/// As any statement.
+pub async fn is_operator(tx: &mut Tx, account: AccountId) -> Result<bool> {
+    let found = tx.fetch_optional(
+        "SELECT 1 FROM accounts WHERE id = ? AND role = ? AND deleted_at IS NULL",
+        params![account, Role::System],
+        |_| Ok(()),
+    );
+    Ok(found.await?.is_some())
+}
+
 /// The operators, the oldest first; at most 20.
 ///
 /// # Errors

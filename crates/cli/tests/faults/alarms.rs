@@ -1,7 +1,7 @@
 //! `kill -9` of the server while robots report falls: every fall that was acknowledged becomes an alarm that reaches somebody.
 //!
 //! A few falls and kills by default. The figures of `docs/reliability.md` are those of
-//! `CAREBOT_CRITICALS=2000 CAREBOT_KILLS=50 cargo test --release -p carebot-cli --test faults -- alarms --nocapture --test-threads 1`.
+//! `CAREBOT_CRITICALS=2000 CAREBOT_KILLS=50 cargo test -p carebot-cli --test faults -- alarms --nocapture --test-threads 1`.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;

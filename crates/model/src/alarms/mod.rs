@@ -249,8 +249,8 @@ pub struct Alarm {
     pub next_step: i32,
     /// When something is to be done about it, if anything is.
     pub next_at: Option<Timestamp>,
-    /// When a channel had taken a notice of this episode for somebody of the family; one for an operator counts when no other is
-    /// on its way.
+    /// Since when somebody knows of this episode: a channel had taken a notice for somebody of the family, or nothing was on its
+    /// way to the family any more and an operator had been told, or a page had shown it.
     pub handed_at: Option<Timestamp>,
 }
 

@@ -235,8 +235,8 @@ impl Service {
         Ok(AlarmView::from(&alarm))
     }
 
-    /// Puts an alarm off: nobody is told until the time has passed. A critical one at most for [`SNOOZE_CRIT`], and never
-    /// beyond that from when it was first put off.
+    /// Puts an alarm off: nobody is told until the time has passed. A critical one at most for [`SNOOZE_CRIT`], and again only
+    /// when its ladder has begun anew; another can be put off for longer or shorter meanwhile.
     ///
     /// # Errors
     /// [`Error::NotFound`] before [`Error::Forbidden`]; [`Error::Invalid`] without a reason or out of bounds; [`Error::TooLong`];
@@ -258,11 +258,11 @@ impl Service {
                 return Err(Error::Conflict(SNOOZED));
             }
             let until = now.plus_millis(length);
-            alarm.snoozed_until = Some(until);
+            let before = alarm.snoozed_until.replace(until).filter(|before| now < *before);
             alarm.snoozed_by = by;
             // The ladder stands still meanwhile.
-            alarm.climb_from = alarm.climb_from.plus_millis(length);
-            alarms::hold_back(&mut tx, alarm.id, until).await?;
+            alarm.climb_from = alarm.climb_from.plus_millis(until.since(before.unwrap_or(now)));
+            alarms::hold_back(&mut tx, alarm.id, before, until).await?;
             self.climb(&mut tx, &mut journal, &mut alarm).await?;
             alarms::update(&mut tx, &alarm).await?;
             self.enter(&mut journal, &alarm, EntryKind::Snoozed, &json!({"by": by, "until": until.millis(), "reason": reason}));
@@ -404,11 +404,12 @@ impl Service {
         let now = self.now();
         let written = transact!(self.db, tx => {
             let mut journal = Journal::open(&mut tx, family, now).await?;
-            let Some(alarm) = alarms::get(&mut tx, id).await? else { return Ok::<_, DbError>(None) };
+            let Some(mut alarm) = alarms::get(&mut tx, id).await? else { return Ok::<_, DbError>(None) };
             if alarms::shown(&mut tx, id, account, now).await? == 0 {
                 return Ok(None);
             }
             self.enter(&mut journal, &alarm, EntryKind::Delivered, &json!({"to": account, "channel": "stream"}));
+            self.note_known(&mut tx, &mut journal, &mut alarm).await?;
             journal.close(&mut tx).await.map(Some)
         })?;
         if let Some(written) = written {

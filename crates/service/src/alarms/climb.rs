@@ -1,6 +1,6 @@
 //! Climbing the ladder: who is told when.
 
-use carebot_database::alarms::Delivery;
+use carebot_database::alarms::{Delivery, Fate};
 use carebot_database::journal::Journal;
 use carebot_database::{DbError, Tx, alarms, contacts, rules, transact};
 use carebot_model::alarms::ladder::Step;
@@ -50,18 +50,28 @@ pub(super) async fn is_climbed(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbErr
     Ok(ladder_of(tx, alarm.family, alarm.severity).await?.step(alarm.next_step).is_none())
 }
 
-/// Whom a rung reaches. Without guardians, the first of those who are there is the first.
-fn on_rung(rung: Rung, watchers: &[(AccountId, Position)]) -> Vec<AccountId> {
+/// Whether an alarm is over, and somebody knows, be it an operator: what is still on its way to the family goes on, and nothing
+/// begins anew.
+async fn is_fading(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbError> {
+    let is_told = |fate: &Fate| fate.is_shown || fate.ended.as_deref() == Some("handed");
+    Ok(alarm.cleared_at.is_some() && alarms::deliveries_of(tx, alarm).await?.iter().any(is_told))
+}
+
+/// Whom the rung of a step reaches. Without guardians, the first of those who are there is the first; the first is left to a
+/// step of its own that is still to come.
+fn on_rung(ladder: &Ladder, place: i32, rung: Rung, watchers: &[(AccountId, Position)]) -> Vec<AccountId> {
     let (guardians, staff): (Vec<_>, Vec<_>) =
         watchers.iter().partition(|(_, position)| *position == Position::Guardian);
     let first = guardians.first().or(staff.first()).map(|(account, _)| *account);
-    let is_other = |account: &AccountId| Some(*account) != first;
+    let later = usize::try_from(place).map_or(&[][..], |place| ladder.steps().get(place..).unwrap_or_default());
+    let is_first_later = later.iter().any(|step| step.rung == Rung::First);
+    let is_now = |account: &AccountId| !is_first_later || Some(*account) != first;
     let on = match rung {
         Rung::First => return first.into_iter().collect(),
         Rung::Others => guardians,
         Rung::Staff => staff,
     };
-    on.into_iter().map(|(account, _)| account).filter(is_other).collect()
+    on.into_iter().map(|(account, _)| account).filter(is_now).collect()
 }
 
 impl Service {
@@ -75,7 +85,7 @@ impl Service {
     ) -> Result<Vec<AccountId>, DbError> {
         let now = journal.now();
         let mut told = Vec::new();
-        alarm.next_at = None;
+        let planned = alarm.next_at.take();
         if !alarm.wants_people() {
             if alarm.rule.is_momentary() && alarm.cleared_at.is_none() {
                 alarm.next_at = alarm.acknowledged_at.map(|at| at.plus_millis(EXPIRES));
@@ -90,18 +100,28 @@ impl Service {
         }
         let ladder = ladder_of(tx, alarm.family, alarm.severity).await?;
         let watchers = contacts::watchers(tx, alarm.family).await?;
+        // Who was first is not told again as one of the others, whoever is first by now.
+        let mut asked: Vec<AccountId> = Vec::new();
+        if alarm.next_step > 0 {
+            let fates = alarms::deliveries_of(tx, alarm).await?;
+            let is_told = |fate: &Fate| fate.ended.as_deref() != Some("cancelled");
+            asked.extend(fates.into_iter().filter(is_told).map(|fate| fate.delivery.account));
+        }
+        let was_climbed = ladder.step(alarm.next_step).is_none();
         while let Some(step) = ladder.step(alarm.next_step) {
             let due = alarm.climb_from.plus_millis(i64::from(step.after_seconds) * 1_000);
             if now < due {
                 alarm.next_at = Some(due);
                 return Ok(told);
             }
-            let mut whom = on_rung(step.rung, &watchers);
+            let mut whom = on_rung(&ladder, alarm.next_step, step.rung, &watchers);
             let is_last = ladder.step(alarm.next_step + 1).is_none();
             if is_last && !self.reaches_any(tx, &watchers, now).await? {
                 // Nobody looks after this family, or nobody can be told: better a stranger than nobody.
                 whom.extend(contacts::operators(tx).await?);
             }
+            whom.retain(|account| !asked.contains(account));
+            asked.extend(&whom);
             let place = alarm.next_step;
             let new = self.take_step(tx, journal, alarm, (place, step, &whom)).await?;
             told.extend(&new);
@@ -113,7 +133,8 @@ impl Service {
         if alarm.severity == Severity::Crit {
             // Nobody has confirmed it: from the start again, ever more seldom.
             let times = u32::try_from(alarm.rounds).unwrap_or_default().min(16);
-            alarm.next_at = Some(now.plus_millis((ROUND << times).min(LONGEST_ROUND)));
+            let round = now.plus_millis((ROUND << times).min(LONGEST_ROUND));
+            alarm.next_at = planned.filter(|at| was_climbed && now < *at).or(Some(round));
         }
         Ok(told)
     }
@@ -232,7 +253,7 @@ impl Service {
             alarm.answer = Some(Answer::Silent);
             self.enter(journal, alarm, EntryKind::Answered, &json!({"answer": Answer::Silent, "by": "nobody"}));
         }
-        if alarm.wants_people() && is_climbed(tx, alarm).await? {
+        if alarm.wants_people() && is_climbed(tx, alarm).await? && !is_fading(tx, alarm).await? {
             self.begin_episode(tx, alarm, now).await?;
             alarm.rounds += 1;
         }

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carebot_database::alarms::{self, Delivery, Ended};
+use carebot_database::alarms::{self, Delivery, Ended, Fate};
 use carebot_database::contacts::{self, Contact};
 use carebot_database::journal::Journal;
 use carebot_database::{DbError, Tx, presence, transact};
@@ -44,6 +44,8 @@ const LONGEST_PAUSE: i64 = 10 * 60_000;
 const LONGEST_URGENT: i64 = 60_000;
 /// How long something critical is urgent, in milliseconds.
 const URGENT: i64 = 3_600_000;
+/// For how long channels may fail before others are told, in milliseconds: long enough for a provider that makes everybody come twice.
+const PATIENCE: i64 = 60_000;
 /// For how long something critical is tried, in milliseconds.
 const CRIT_TRIES: i64 = 3 * 24 * 3_600_000;
 /// For how long something else is tried.
@@ -89,6 +91,22 @@ struct Try {
     error: Option<String>,
 }
 
+/// A delivery that is on its way from this server, for as long as this is there.
+struct Begun(Arc<Service>, RowId);
+
+impl Begun {
+    /// None if it is on its way already.
+    fn new(service: &Arc<Service>, delivery: RowId) -> Option<Self> {
+        service.alarms.begin(delivery).then(|| Self(Arc::clone(service), delivery))
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.alarms.finish(self.1);
+    }
+}
+
 impl Service {
     /// Hands out what is due, and waits until all of it was tried; how many notices were taken.
     ///
@@ -117,9 +135,7 @@ impl Service {
                 return Ok(());
             };
             let (service, alarm, id) = (Arc::clone(self), delivery.alarm, delivery.id);
-            if !self.alarms.begin(id) {
-                continue;
-            }
+            let Some(begun) = Begun::new(self, id) else { continue };
             self.background.spawn(async move {
                 if let Err(error) = service.hand_over(delivery).await {
                     tracing::error!(
@@ -129,8 +145,7 @@ impl Service {
                         "a notice could not be handed over; it is tried again"
                     );
                 }
-                service.alarms.finish(id);
-                drop(place);
+                drop((begun, place));
                 service.alarms.deliveries.notify_one();
             });
         }
@@ -168,7 +183,8 @@ impl Service {
         let Some(contact) = contact else {
             return self.note_outcome(&delivery, &alarm, Outcome::Left, &[]).await;
         };
-        if let Some(until) = quiet_until(&alarm, &contact, now) {
+        let snoozed = alarm.snoozed_until.filter(|until| now < *until);
+        if let Some(until) = snoozed.or_else(|| quiet_until(&alarm, &contact, now)) {
             transact!(self.db, tx => { alarms::put_off(&mut tx, delivery.id, until, None).await })?;
             return Ok(false);
         }
@@ -284,7 +300,9 @@ impl Service {
                 }
                 Outcome::Later(reason, after) => {
                     let until = now.plus_millis(pause(delivery, alarm, *after, now));
+                    let until = current.snoozed_until.map_or(until, |snoozed| until.max(snoozed));
                     alarms::put_off(&mut tx, delivery.id, until, Some((now, &cut(reason)))).await?;
+                    self.go_on_if_nobody(&mut tx, &mut journal, delivery, &mut current).await?;
                 }
                 Outcome::Unreachable(reason) => {
                     let reason = reason.as_deref().map(cut);
@@ -302,21 +320,32 @@ impl Service {
                     self.go_on_if_nobody(&mut tx, &mut journal, delivery, &mut current).await?;
                 }
             }
-            if current.episode == delivery.episode && current.handed_at.is_none() && is_known(&mut tx, &current).await? {
-                current.handed_at = Some(now);
-                if !current.wants_people() {
-                    // It was over, and somebody knows now.
-                    alarms::cancel(&mut tx, current.id, now).await?;
-                    self.climb(&mut tx, &mut journal, &mut current).await?;
-                }
-                alarms::update(&mut tx, &current).await?;
-            }
+            self.note_known(&mut tx, &mut journal, &mut current).await?;
             journal.close(&mut tx).await.map(Some)
         })?;
         if let Some(written) = written {
             self.written(&written);
         }
         Ok(handed)
+    }
+
+    /// Notes that somebody knows of an alarm, if that is so. If it was over, nobody else is told.
+    pub(super) async fn note_known(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        alarm: &mut Alarm,
+    ) -> Result<(), DbError> {
+        if alarm.handed_at.is_some() || !is_known(tx, alarm).await? {
+            return Ok(());
+        }
+        let now = journal.now();
+        alarm.handed_at = Some(now);
+        if !alarm.wants_people() {
+            alarms::cancel(tx, alarm.id, now).await?;
+            self.climb(tx, journal, alarm).await?;
+        }
+        alarms::update(tx, alarm).await
     }
 
     /// If nobody of a step can be reached, or is there any more, the next step comes at once, and after the last one operators are
@@ -328,26 +357,26 @@ impl Service {
         delivery: &Delivery,
         alarm: &mut Alarm,
     ) -> Result<(), DbError> {
-        if alarm.episode != delivery.episode || alarm.next_step != delivery.step + 1 || !alarm.wants_people() {
-            return Ok(());
-        }
         let now = journal.now();
-        let mut of_episode = alarms::deliveries_of(tx, alarm.id).await?;
-        of_episode.retain(|(other, ..)| other.episode == delivery.episode);
-        let of_step: Vec<_> = of_episode.iter().filter(|(other, ..)| other.step == delivery.step).collect();
-        if reaches_somebody(tx, of_step.iter().copied(), now).await? {
+        let is_snoozed = alarm.snoozed_until.is_some_and(|until| now < until);
+        if alarm.episode != delivery.episode || !alarm.wants_people() || is_snoozed {
             return Ok(());
         }
-        if of_step.iter().any(|(_, ended, _)| ended.as_deref() == Some("cancelled")) {
-            // Somebody may have moved up to this step.
-            alarm.next_step = delivery.step;
+        let fates = alarms::deliveries_of(tx, alarm).await?;
+        let of_step = || fates.iter().filter(|fate| fate.delivery.step == delivery.step);
+        let mut notify = Vec::new();
+        if alarm.next_step == delivery.step + 1 && !reaches_somebody(tx, of_step(), now).await? {
+            if of_step().any(|fate| fate.ended.as_deref() == Some("cancelled")) {
+                // Somebody may have moved up to this step.
+                alarm.next_step = delivery.step;
+            }
+            notify = self.hurry_on(tx, journal, alarm).await?;
+            alarms::update(tx, alarm).await?;
         }
-        let mut notify = self.hurry_on(tx, journal, alarm).await?;
-        if notify.is_empty() && is_climbed(tx, alarm).await? && !reaches_somebody(tx, of_episode.iter(), now).await? {
-            let asked: Vec<_> = of_episode.iter().map(|(other, ..)| other.account).collect();
+        if notify.is_empty() && is_climbed(tx, alarm).await? && !reaches_somebody(tx, fates.iter(), now).await? {
+            let asked: Vec<_> = fates.iter().map(|fate| fate.delivery.account).collect();
             notify = self.tell_operators(tx, journal, alarm, &asked).await?;
         }
-        alarms::update(tx, alarm).await?;
         if !notify.is_empty() {
             super::tell(journal, alarm, "step", &notify);
         }
@@ -355,18 +384,15 @@ impl Service {
     }
 }
 
-/// Whether one of some deliveries reached somebody, or can still do so. Whoever has a page open sees the alarm there and counts as
-/// reached.
-async fn reaches_somebody(
-    tx: &mut Tx,
-    deliveries: impl Iterator<Item = &(Delivery, Option<String>, Option<Timestamp>)>,
-    now: Timestamp,
-) -> Result<bool, DbError> {
-    for (delivery, ended, _) in deliveries {
+/// Whether one of some deliveries reached somebody, or can be expected to do so soon. Whoever has a page open sees the alarm there
+/// and counts as reached.
+async fn reaches_somebody(tx: &mut Tx, fates: impl Iterator<Item = &Fate>, now: Timestamp) -> Result<bool, DbError> {
+    for Fate { delivery, ended, .. } in fates {
         let reaches = match ended.as_deref() {
+            Some("handed") => true,
             Some("cancelled") => false,
-            Some("unreachable") => presence::is_watching(tx, delivery.account, now).await?,
-            _ => true,
+            None if tried_for(delivery, now) < PATIENCE => true,
+            _ => presence::is_watching(tx, delivery.account, now).await?,
         };
         if reaches {
             return Ok(true);
@@ -379,25 +405,24 @@ async fn reaches_somebody(
 async fn may_be_told(tx: &mut Tx, delivery: &Delivery) -> Result<bool, DbError> {
     let watchers = contacts::watchers(tx, delivery.family).await?;
     Ok(watchers.iter().any(|(account, _)| *account == delivery.account)
-        || contacts::operators(tx).await?.contains(&delivery.account))
+        || contacts::is_operator(tx, delivery.account).await?)
 }
 
-/// Whether a channel has taken a notice of an alarm's episode for somebody of the family, or for an operator when there is nobody of
-/// the family any more whose notice is still on its way.
+/// Whether a channel has taken a notice of an alarm's episode for somebody of the family. When nothing is on its way to the family
+/// any more, it is enough that an operator was told, or that a page has shown it.
 async fn is_known(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbError> {
     let watchers = contacts::watchers(tx, alarm.family).await?;
-    let all = alarms::deliveries_of(tx, alarm.id).await?;
-    let (mut is_handed, mut is_awaited) = (false, false);
-    for (delivery, ended, _) in all.iter().filter(|(delivery, ..)| delivery.episode == alarm.episode) {
+    let (mut is_told, mut is_awaited) = (false, false);
+    for Fate { delivery, ended, is_shown } in alarms::deliveries_of(tx, alarm).await? {
         let is_family = watchers.iter().any(|(account, _)| *account == delivery.account);
         match ended.as_deref() {
             Some("handed") if is_family => return Ok(true),
-            Some("handed") => is_handed = true,
+            Some("handed") => is_told = true,
+            Some(_) => is_told |= is_shown,
             None => is_awaited |= is_family,
-            Some(_) => {}
         }
     }
-    Ok(is_handed && !is_awaited)
+    Ok(is_told && !is_awaited)
 }
 
 /// Where somebody is reached through a channel.

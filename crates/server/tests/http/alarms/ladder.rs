@@ -1,9 +1,16 @@
 //! Who is told when, and what stops it.
 
-use carebot_model::alarms::{AlarmState, Channel, ClearReason};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use carebot_model::alarms::{AlarmState, Channel, ClearReason, Severity};
 
 use super::delivery::set_contact;
 use super::*;
+
+fn down() -> carebot_external::channels::Undelivered {
+    carebot_external::channels::Undelivered::Later { reason: "503".into(), after: None }
+}
 
 both_engines! {
     async fn the_ladder_is_climbed_until_somebody_confirms(t: TestDb) {
@@ -182,7 +189,6 @@ both_engines! {
         }
         let to = operator.email.clone();
         world.post.answers(move |posted| {
-            let down = || carebot_external::channels::Undelivered::Later { reason: "503".into(), after: None };
             if posted.to == to { Ok(()) } else { Err(down()) }
         });
         let is_gas = |posted: &carebot_testkit::app::Posted| posted.notice.title == "가스 위험";
@@ -199,8 +205,13 @@ both_engines! {
         let alarm = world.get(id).await;
         assert_eq!((alarm.clear_reason, alarm.handed_at), (Some(ClearReason::Normal), None), "of the family nobody knows");
         world.post.take();
+        for _ in 0..5 {
+            world.jump(20 * MINUTE).await;
+            world.home(json!({"ethanol": 0.2})).await;
+        }
+        assert!(!world.post.take().iter().any(|posted| is_gas(posted) && posted.to == operator.email), "an operator not again");
         world.post.answers(|_| Ok(()));
-        world.pass(2 * MINUTE).await;
+        world.jump(10 * MINUTE).await;
         assert!(world.get(id).await.handed_at.is_some());
         let told: Vec<_> = world.post.take().into_iter().filter(is_gas).collect();
         assert!(told.iter().any(|posted| posted.to == world.house.guardian.email), "{told:?}");
@@ -224,6 +235,170 @@ both_engines! {
         world.home(json!({"ethanol": 0.2})).await;
         world.jump(HOUR).await;
         assert!(!world.post.take().iter().any(|posted| posted.notice.title == "가스 위험"), "told, over, and no use to repeat");
+    }
+
+    async fn channels_that_fail_for_a_minute_reach_nobody(t: TestDb) {
+        let world = World::new(&t).await;
+        let operator = world.app.system().await;
+        let to = operator.email.clone();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&asked);
+        world.post.answers(move |posted| {
+            record.lock().expect("unharmed").push(posted.to.clone());
+            if posted.to == to { Ok(()) } else { Err(down()) }
+        });
+        world.fall().await;
+        let mut told: Vec<(i64, String)> = Vec::new();
+        for second in 0..6 * 60 {
+            world.turn().await;
+            for to in std::mem::take(&mut *asked.lock().expect("unharmed")) {
+                if told.iter().all(|(_, other)| *other != to) {
+                    told.push((second, to));
+                }
+            }
+            world.pass(SECOND).await;
+        }
+        let (at, whom): (Vec<i64>, Vec<String>) = told.into_iter().unzip();
+        let emails = [&world.house.guardian, &world.second, &world.nurse, &operator].map(|person| person.email.clone());
+        assert_eq!(whom, emails, "one after the other, and a stranger at last");
+        for pair in at.windows(2) {
+            assert!((60..=100).contains(&(pair[1] - pair[0])), "{at:?}");
+        }
+        let of_operator = world.timeline(world.alarm(Rule::Fall).await.id).await;
+        let handed = of_operator.iter().filter(|entry| entry.kind == EntryKind::Handed).count();
+        assert_eq!(handed, 1, "and once");
+    }
+
+    async fn who_is_to_come_again_in_a_moment_is_not_given_up(t: TestDb) {
+        let world = World::new(&t).await;
+        let operator = world.app.system().await;
+        for who in [&world.second, &world.nurse] {
+            transact!(t.db, tx => { tx.execute("DELETE FROM members WHERE user_id = ?", params![who.id]).await }).expect("left");
+        }
+        let tries = AtomicUsize::new(0);
+        world.post.answers(move |_| if tries.fetch_add(1, Ordering::SeqCst) < 4 { Err(down()) } else { Ok(()) });
+        world.fall().await;
+        world.pass(14 * MINUTE).await;
+        let told = world.post.whom();
+        assert!(told.contains(&world.house.guardian.email) && !told.contains(&operator.email), "{told:?}");
+    }
+
+    async fn what_is_refused_late_still_reaches_an_operator(t: TestDb) {
+        let world = World::new(&t).await;
+        let operator = world.app.system().await;
+        let (first, to) = (world.house.guardian.email.clone(), operator.email.clone());
+        let is_refused = Arc::new(AtomicBool::new(false));
+        let refused = Arc::clone(&is_refused);
+        world.post.answers(move |posted| match &posted.to {
+            to_whom if *to_whom == to => Ok(()),
+            to_whom if *to_whom == first && !refused.load(Ordering::SeqCst) => Err(down()),
+            _ => Err(carebot_external::channels::Undelivered::Refused("no such mailbox".into())),
+        });
+        let steps = json!({"severity": "crit", "steps": [
+            {"rung": "first", "after_seconds": 0}, {"rung": "others", "after_seconds": 5}, {"rung": "staff", "after_seconds": 10},
+        ]});
+        let path = format!("PATCH /v1/ladders/{}", world.house.family);
+        world.app.call(&path, &world.house.guardian, steps).await.succeeds(200);
+        world.fall().await;
+        world.pass(20 * SECOND).await;
+        assert!(!world.post.whom().contains(&operator.email), "the first may still be reached");
+        is_refused.store(true, Ordering::SeqCst);
+        world.pass(30 * SECOND).await;
+        assert!(world.post.whom().contains(&operator.email), "the last to be tried was not on the last step");
+    }
+
+    async fn whoever_moves_up_is_told_and_nobody_twice(t: TestDb) {
+        let world = World::new(&t).await;
+        world.fall().await;
+        world.turn().await;
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
+        let swap = "UPDATE members SET sort_order = CASE WHEN user_id = ? THEN 2 ELSE 1 END WHERE family_id = ?";
+        transact!(t.db, tx => { tx.execute(swap, params![world.house.guardian.id, world.house.family]).await }).expect("swapped");
+        world.pass(2 * MINUTE).await;
+        assert_eq!(world.post.whom(), [world.second.email.as_str()], "the second is first by now");
+        world.pass(8 * MINUTE).await;
+        assert_eq!(world.post.whom(), [world.nurse.email.as_str()]);
+    }
+
+    async fn who_was_told_and_left_leaves_the_others_to_be_told(t: TestDb) {
+        let world = World::new(&t).await;
+        world.fall().await;
+        world.pass(MINUTE).await;
+        assert_eq!(world.post.whom(), [world.house.guardian.email.as_str()]);
+        let gone = [&world.house.guardian, &world.nurse];
+        for who in gone {
+            transact!(t.db, tx => { tx.execute("DELETE FROM members WHERE user_id = ?", params![who.id]).await }).expect("left");
+        }
+        world.pass(MINUTE).await;
+        assert_eq!(world.post.whom(), [world.second.email.as_str()]);
+    }
+
+    async fn what_a_page_has_shown_is_enough_once_it_is_over(t: TestDb) {
+        let world = World::new(&t).await;
+        world.post.answers(|_| Err(carebot_external::channels::Undelivered::Refused("no such mailbox".into())));
+        let mut page = crate::events::follow(&world.app, world.house.family, &world.house.guardian).await;
+        world.app.service.look_after_streams().await.expect("streams are looked after");
+        world.home(json!({"ethanol": 20.0})).await;
+        world.turn().await;
+        world.app.service.look_after_streams().await.expect("streams are looked after");
+        while page.next().await.expect("an event").name != "alarm" {}
+        // It has been shown when the page asks for what comes next.
+        page.expect("reading").await;
+        let id = world.alarm(Rule::Gas).await.id;
+        world.app.service.look_after_streams().await.expect("streams are looked after");
+        assert!(world.kinds(id).await.contains(&EntryKind::Delivered));
+        for _ in 0..9 {
+            world.home(json!({"ethanol": 0.2})).await;
+            world.pass(10 * SECOND).await;
+        }
+        let over = world.get(id).await;
+        assert_eq!((over.clear_reason, over.handed_at.is_some()), (Some(ClearReason::Normal), true));
+        let episode = over.episode;
+        for _ in 0..3 {
+            world.jump(20 * MINUTE).await;
+            world.home(json!({"ethanol": 0.2})).await;
+        }
+        assert_eq!(world.get(id).await.episode, episode, "over, seen, and no use to repeat");
+    }
+
+    async fn a_shorter_time_takes_the_place_of_a_longer_one(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"ethanol": 2.0})).await;
+        world.turn().await;
+        let alarm = world.alarm(Rule::Gas).await;
+        assert_eq!((alarm.severity, world.post.whom()), (Severity::Warn, vec![world.house.guardian.email.clone()]));
+        let (guardian, service) = (world.actor(&world.house.guardian).await, &world.app.service);
+        service.snooze_alarm(&guardian, alarm.id, 20 * 3_600, "환기 중").await.expect("put off");
+        world.pass(MINUTE).await;
+        service.snooze_alarm(&guardian, alarm.id, 60, "벌써 끝남").await.expect("shorter");
+        for _ in 0..5 {
+            world.home(json!({"ethanol": 2.0})).await;
+            world.pass(MINUTE).await;
+        }
+        // Five minutes after the first, and two during which the ladder stood still.
+        assert_eq!(world.post.whom().iter().filter(|to| **to == world.second.email).count(), 0);
+        world.home(json!({"ethanol": 2.0})).await;
+        world.pass(MINUTE).await;
+        assert!(world.post.whom().contains(&world.second.email));
+    }
+
+    async fn what_waits_to_be_tried_again_waits_for_a_snooze_too(t: TestDb) {
+        let world = World::new(&t).await;
+        world.post.answers(|_| Err(down()));
+        world.fall().await;
+        world.turn().await;
+        let id = world.alarm(Rule::Fall).await.id;
+        let guardian = world.actor(&world.house.guardian).await;
+        world.app.service.snooze_alarm(&guardian, id, 900, "가는 중").await.expect("put off");
+        // As if the channel had answered after the alarm was put off.
+        transact!(t.db, tx => { tx.execute("UPDATE deliveries SET due_at = ? WHERE ended IS NULL", params![t.now()]).await })
+            .expect("due");
+        world.post.take();
+        world.pass(14 * MINUTE).await;
+        assert!(world.post.take().iter().all(|posted| posted.notice.title != "낙상감지"));
+        world.post.answers(|_| Ok(()));
+        world.pass(2 * MINUTE).await;
+        assert!(world.post.take().iter().any(|posted| posted.notice.title == "낙상감지"));
     }
 
     async fn what_was_acknowledged_is_over_after_a_day(t: TestDb) {

@@ -287,6 +287,26 @@ class Walk:
             expect(page.get_by_role("button", name=other)).to_be_visible()
             expect(page.locator("form[action*='/devices/']")).to_have_count(count)
         context.close()
+        # Who signs out takes the notices along; whoever has the device next finds them off.
+        context = self.context(None)
+        context.add_init_script(PUSH)
+        page = self.page(context, lambda: "push and sign-out")
+        for count in (1, 0):
+            page.goto(f"{self.server.url}/app/sign-in?next=/app/account")
+            page.get_by_label("이메일").fill(self.who["guardian"]["email"])
+            page.get_by_label("비밀번호").fill(home.PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/app/account")
+            on = page.get_by_role("button", name="이 기기에서 알림 받기")
+            expect(on).to_be_visible()
+            expect(page.locator("form[action*='/devices/']")).to_have_count(0)
+            if count:
+                on.press("Enter")
+                expect(page.get_by_role("button", name="이 기기에서 그만 받기")).to_be_visible()
+                expect(page.locator("form[action*='/devices/']")).to_have_count(1)
+            page.get_by_role("button", name="로그아웃").press("Enter")
+            page.wait_for_url("**/app/sign-in")
+        context.close()
 
     def elder_walk(self):
         """She calls for help with the keyboard; her page shows it, and offers her nothing that others have to do."""

@@ -106,7 +106,7 @@ function follow() {
     source = new EventSource(address);
     source.onopen = () => { clearTimeout(lost); lost = null; said(true); };
     source.onerror = () => {
-      if (lost === null) lost = setTimeout(() => said(false), 3000);
+      if (lost === null) lost = setTimeout(() => { lost = null; said(false); }, 3000);
       if (source.readyState === EventSource.CLOSED) setTimeout(() => { open(); refresh(); }, 5000);
     };
     for (const kind of ['hello', 'report', 'message', 'notification', 'alarm', 'settings', 'membership', 'refused', 'reset', 'left']) {
@@ -132,25 +132,53 @@ function bytes(text) {
   return Uint8Array.from(plain, (letter) => letter.charCodeAt(0));
 }
 
+// The number of this device. Some browsers keep nothing, and then the button of the list is left.
+const device = 'carebot-push-device';
+const remember = (id) => { try { if (id) localStorage.setItem(device, id); else localStorage.removeItem(device); } catch { /* not kept */ } };
+const remembered = () => { try { return localStorage.getItem(device); } catch { return null; } };
+
+// Nothing is shown on this device any more.
+async function stopPush() {
+  const worker = await navigator.serviceWorker?.getRegistration('/app/');
+  await (await worker?.pushManager?.getSubscription())?.unsubscribe();
+  // Without its number the server learns from the push service that there is nobody, at the next notice.
+  const id = remembered();
+  if (id) await fetch('/v1/push/subscriptions/' + encodeURIComponent(id), { method: 'DELETE', keepalive: true }).catch(() => {});
+  remember(null);
+}
+
+// Who signs out leaves no notices behind for whoever has the device next.
+function stopPushBeforeSigningOut() {
+  addEventListener('submit', async (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.getAttribute('action') !== '/app/sign-out' || remembered() === null) return;
+    event.preventDefault();
+    const soon = new Promise((resolve) => { setTimeout(resolve, 2000); });
+    await Promise.race([stopPush().catch(() => {}), soon]);
+    form.submit();
+  });
+}
+
 async function offerPush() {
   const box = document.querySelector('[data-push]');
   if (!box || !('serviceWorker' in navigator) || !('PushManager' in window)) return;
   box.hidden = false;
   const [on, off, words] = ['[data-push-on]', '[data-push-off]', '[data-push-said]'].map((what) => box.querySelector(what));
   const worker = await navigator.serviceWorker.ready;
-  // The number of this device. Some browsers keep nothing, and then the button of the list is left.
-  const device = 'carebot-push-device';
-  const remember = (id) => { try { if (id) localStorage.setItem(device, id); else localStorage.removeItem(device); } catch { /* not kept */ } };
-  const remembered = () => { try { return localStorage.getItem(device); } catch { return null; } };
+  // It is on if the server knows it, too: it forgets devices that take nothing, and whose subscription somebody ended elsewhere.
   const show = async () => {
-    const known = await worker.pushManager.getSubscription();
-    on.hidden = known !== null;
-    off.hidden = known === null;
+    const made = await worker.pushManager.getSubscription();
+    const known = made && ((await (await fetch('/v1/push/subscriptions')).json()).result ?? []);
+    const isOn = Boolean(made) && (remembered() === null || known.some((one) => String(one.id) === remembered()));
+    on.hidden = isOn;
+    off.hidden = !isOn;
   };
   on.addEventListener('click', async () => {
     try {
       if (await Notification.requestPermission() !== 'granted') { words.textContent = words.dataset.denied; return; }
       const key = (await (await fetch('/v1/push/key')).json()).result;
+      // One that is left over may be of another account, or of a key that is gone.
+      await (await worker.pushManager.getSubscription())?.unsubscribe();
       const made = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes(key.applicationServerKey) });
       const { endpoint, keys } = made.toJSON();
       const answer = await fetch('/v1/push/subscriptions', {
@@ -166,11 +194,7 @@ async function offerPush() {
     }
   });
   off.addEventListener('click', async () => {
-    await (await worker.pushManager.getSubscription())?.unsubscribe();
-    // Without its number the server learns from the push service that there is nobody, at the next notice.
-    const id = remembered();
-    if (id) await fetch('/v1/push/subscriptions/' + encodeURIComponent(id), { method: 'DELETE' }).catch(() => {});
-    remember(null);
+    await stopPush();
     location.reload();
   });
   await show();
@@ -249,6 +273,7 @@ showTimes(document);
 follow();
 linkRegions();
 sendOnce();
+stopPushBeforeSigningOut();
 const opened = location.hash ? document.getElementById(location.hash.slice(1)) : null;
 if (opened?.matches('details')) opened.open = true;
 moveInRows();

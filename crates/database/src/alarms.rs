@@ -521,8 +521,6 @@ pub struct Fate {
     pub delivery: Delivery,
     /// How it ended, if it did: `handed`, `cancelled` or `unreachable`.
     pub ended: Option<String>,
-    /// Whether an open page has shown it.
-    pub is_shown: bool,
 }
 
 /// What became of the deliveries of an alarm's present episode.
@@ -531,9 +529,9 @@ pub struct Fate {
 /// As any statement.
 pub async fn deliveries_of(tx: &mut Tx, alarm: &Alarm) -> Result<Vec<Fate>> {
     tx.fetch(
-        format!("SELECT {DELIVERY}, ended, shown_at IS NOT NULL FROM deliveries WHERE alarm_id = ? AND episode = ? ORDER BY id"),
+        format!("SELECT {DELIVERY}, ended FROM deliveries WHERE alarm_id = ? AND episode = ? ORDER BY id"),
         params![alarm.id, alarm.episode],
-        |row| Ok(Fate { delivery: delivery(row)?, ended: row.get(9)?, is_shown: row.get(10)? }),
+        |row| Ok(Fate { delivery: delivery(row)?, ended: row.get(9)? }),
     )
     .await
 }

@@ -78,7 +78,6 @@ pub const OF_ACCOUNT: &[Child] = &[
     child("push_subscriptions", "account_id", &["id"]),
     child("password_resets", "account_id", &["account_id"]),
     child("channel_health", "account_id", &["channel"]),
-    child("stream_presence", "account_id", &["node"]),
     child("idempotency_keys", "account_id", &["key_hash"]),
     child("deliveries", "account_id", &["id"]),
     child("image_references", "account_id", &["id"]),

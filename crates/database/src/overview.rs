@@ -113,7 +113,7 @@ pub async fn counts(
     let nodes = count(tx, "SELECT COUNT(*) FROM nodes WHERE leased_until > ?".to_owned(), params![now]).await?;
     let watching = count(
         tx,
-        "SELECT COUNT(DISTINCT account_id) FROM stream_presence WHERE believed_until > ?".to_owned(),
+        "SELECT COUNT(DISTINCT SUBSTR(place, 1, 16)) FROM stream_places WHERE believed_until > ?".to_owned(),
         params![now],
     )
     .await?;

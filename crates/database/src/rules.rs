@@ -242,12 +242,22 @@ pub async fn made_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestamp>>
     .await
 }
 
-/// The newest of a family's readings in a table, by the time it came in.
-async fn newest_in(tx: &mut Tx, table: &str, family: FamilyId) -> Result<Option<Timestamp>> {
+/// How far ahead clocks of servers may differ, in milliseconds. What lies further ahead was noted by one that was wrong, and is no
+/// sign of anybody.
+const AHEAD: i64 = 5 * 60_000;
+
+/// The newest of a family's readings in a table up to a time, by when it came in.
+async fn newest_in(tx: &mut Tx, table: &str, family: FamilyId, until: Timestamp) -> Result<Option<Timestamp>> {
     tx.fetch_optional(
-        format!("SELECT received_at FROM {table} WHERE family_id = ? ORDER BY reported_at DESC, id DESC LIMIT 1"),
-        params![family],
-        |row| row.get(0),
+        format!(
+            "SELECT reported_at, received_at FROM {table} WHERE family_id = ? AND reported_at <= ?
+             ORDER BY reported_at DESC, id DESC LIMIT 1"
+        ),
+        params![family, until],
+        move |row| {
+            let (reported_at, received_at): (Timestamp, Timestamp) = (row.get(0)?, row.get(1)?);
+            Ok(if received_at <= until { received_at } else { reported_at })
+        },
     )
     .await
 }
@@ -256,10 +266,11 @@ async fn newest_in(tx: &mut Tx, table: &str, family: FamilyId) -> Result<Option<
 ///
 /// # Errors
 /// As any statement.
-pub async fn heard_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestamp>> {
-    let mut newest = robot(tx, family).await?.and_then(|robot| robot.heard_at);
+pub async fn heard_at(tx: &mut Tx, family: FamilyId, now: Timestamp) -> Result<Option<Timestamp>> {
+    let until = now.plus_millis(AHEAD);
+    let mut newest = robot(tx, family).await?.and_then(|robot| robot.heard_at).filter(|at| *at <= until);
     for table in ["home_status", "health_status", "active_status"] {
-        newest = newest.max(newest_in(tx, table, family).await?);
+        newest = newest.max(newest_in(tx, table, family, until).await?);
     }
     Ok(newest)
 }
@@ -278,21 +289,23 @@ pub async fn seen_at(
     known: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>> {
-    let mut newest = known;
+    let until = now.plus_millis(AHEAD);
+    let mut newest = known.filter(|at| *at <= until);
     for sql in [
-        "SELECT reported_at FROM active_status WHERE family_id = ? ORDER BY reported_at DESC, id DESC LIMIT 1",
+        "SELECT reported_at FROM active_status WHERE family_id = ? AND reported_at <= ?
+         ORDER BY reported_at DESC, id DESC LIMIT 1",
         "SELECT t.created_at FROM families f JOIN chat_turns t ON t.account_id = f.main_user
-         WHERE f.id = ? ORDER BY t.created_at DESC, t.id DESC LIMIT 1",
+         WHERE f.id = ? AND t.created_at <= ? ORDER BY t.created_at DESC, t.id DESC LIMIT 1",
         "SELECT m.created_at FROM families f JOIN messages m ON m.from_id = f.main_user
-         WHERE f.id = ? ORDER BY m.created_at DESC, m.id DESC LIMIT 1",
+         WHERE f.id = ? AND m.created_at <= ? ORDER BY m.created_at DESC, m.id DESC LIMIT 1",
     ] {
-        newest = newest.max(tx.fetch_optional(sql, params![family], |row| row.get(0)).await?);
+        newest = newest.max(tx.fetch_optional(sql, params![family, until], |row| row.get(0)).await?);
     }
     let pulse = tx
         .fetch_optional(
-            "SELECT reported_at FROM health_status WHERE family_id = ? AND reported_at > ? AND heart_rate > 0
-             ORDER BY reported_at DESC, id DESC LIMIT 1",
-            params![family, newest.max(Some(now.plus_millis(-PULSES)))],
+            "SELECT reported_at FROM health_status WHERE family_id = ? AND reported_at > ? AND reported_at <= ?
+             AND heart_rate > 0 ORDER BY reported_at DESC, id DESC LIMIT 1",
+            params![family, newest.max(Some(now.plus_millis(-PULSES))), until],
             |row| row.get(0),
         )
         .await?;

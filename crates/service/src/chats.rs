@@ -62,14 +62,15 @@ impl Service {
             Err(Error::NotFound(_)) => return Err(Error::Failed(FAILED)),
             permit => permit?,
         };
+        // First: who cries for help at length is heard, too.
+        let hit = crisis::find(message);
+        if let Some(hit) = &hit {
+            self.cry(*permit.resource(), hit).await?;
+        }
         if message.chars().count() > LONGEST {
             return Err(Error::TooLong("message"));
         }
         let message = LongText::parse(message.to_owned()).ok_or(Error::TooLong("message"))?;
-        let hit = crisis::find(message.as_str());
-        if let Some(hit) = &hit {
-            self.cry(*permit.resource(), hit).await?;
-        }
         let session = session.filter(|session| session.len() <= 64).map(str::to_owned);
         Ok(Talk { permit, message, session, crisis: hit.map(|hit| hit.crisis) })
     }

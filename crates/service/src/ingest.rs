@@ -470,7 +470,7 @@ impl Service {
     /// sign of life: the connection of a robot that hangs goes on to take it.
     pub(crate) async fn follows(&self, family: FamilyId) -> Result<()> {
         let now = self.now();
-        let heard_at = rules::heard_at(&mut self.db.read(), family).await?;
+        let heard_at = rules::heard_at(&mut self.db.read(), family, now).await?;
         if !heard_at.is_some_and(|at| (0..=LISTENING).contains(&now.since(at))) {
             return Ok(());
         }

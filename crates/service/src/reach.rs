@@ -7,8 +7,8 @@ use carebot_database::contacts::{self, Contact, Health};
 use carebot_database::{DbError, Tx, members, presence, rules, transact};
 use carebot_external::channels::{Notice, Undelivered};
 use carebot_model::access::{Action, Actor};
-use carebot_model::alarms::Channel;
 use carebot_model::alarms::text::Language;
+use carebot_model::alarms::{Alarm, Channel};
 use carebot_model::members::{Place, Position};
 use carebot_model::{AccountId, FamilyId, MemberId, Timestamp};
 use futures_util::future::join_all;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::alarms::Address;
-use crate::alarms::deliver::{addresses, cut, for_address};
+use crate::alarms::deliver::{addresses, cut, for_address, sees};
 use crate::contacts::channel;
 use crate::{Error, Result, Service};
 
@@ -270,22 +270,23 @@ impl Service {
         let mut reached = Vec::new();
         for place in members::placed(&mut self.db.read(), family).await? {
             if let Some(contact) = contacts::get(&mut self.db.read(), place.user_id).await? {
-                reached.push(self.reach(place, contact, now).await?);
+                reached.push(self.reach(place, family, contact, now).await?);
             }
         }
         let warning = warnings(&reached);
         Ok(Channels { members: reached, robot: self.robot_view(family).await?, warning })
     }
 
-    /// Whether any of some can be told: a page is open, or a channel works.
+    /// Whether any of some can be told of an alarm: a page is open, or a channel works.
     pub(crate) async fn reaches_any(
         &self,
         tx: &mut Tx,
+        alarm: &Alarm,
         people: &[(AccountId, Position)],
         now: Timestamp,
     ) -> Result<bool, DbError> {
         for (account, _) in people {
-            if presence::is_watching(tx, *account, now).await? {
+            if sees(tx, alarm, *account, now).await? {
                 return Ok(true);
             }
             if let Some(contact) = contacts::get(tx, *account).await?
@@ -313,10 +314,10 @@ impl Service {
         Ok(channels)
     }
 
-    async fn reach(&self, place: Place, contact: Contact, now: Timestamp) -> Result<Reach> {
+    async fn reach(&self, place: Place, family: FamilyId, contact: Contact, now: Timestamp) -> Result<Reach> {
         let mut reader = self.db.read();
         let channels = self.channels_of(&mut reader, &contact).await?;
-        let watching = presence::is_watching(&mut reader, contact.account, now).await?;
+        let watching = presence::is_watching(&mut reader, contact.account, family, now).await?;
         Ok(Reach {
             member_id: place.id,
             user_id: place.user_id,
@@ -333,7 +334,7 @@ impl Service {
     async fn robot_view(&self, family: FamilyId) -> Result<RobotView> {
         let robot = rules::robot(&mut self.db.read(), family).await?.unwrap_or_default();
         let rules::Robot { prompts_at, refused_at, version, battery, .. } = robot;
-        let heard_at = rules::heard_at(&mut self.db.read(), family).await?;
+        let heard_at = rules::heard_at(&mut self.db.read(), family, self.now()).await?;
         Ok(RobotView { heard_at, prompts_at, refused_at, version, battery })
     }
 }

@@ -69,13 +69,15 @@ pub(crate) fn image_url<K: StatusKind>(fields: &K) -> Option<String> {
     }
 }
 
-/// When a report counts as sensed, and whether that had to be corrected.
-fn sensed(at: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, bool)> {
+/// When a report counts as sensed, and whether that had to be corrected: never after it came in, so that it is judged at once. What
+/// is dangerous is never too old: a robot that was just switched on may not know the time.
+fn sensed(at: Option<Timestamp>, is_critical: bool, now: Timestamp) -> Result<(Timestamp, bool)> {
     match at {
         None => Ok((now, false)),
-        Some(at) if at > now.plus_millis(AHEAD) => Ok((now, true)),
-        Some(at) if now.since(at) > OLDEST => Err(Error::Invalid(TOO_OLD)),
-        Some(at) => Ok((at, false)),
+        Some(at) if at > now => Ok((now, at > now.plus_millis(AHEAD))),
+        Some(at) if now.since(at) <= OLDEST => Ok((at, false)),
+        Some(_) if is_critical => Ok((now, true)),
+        Some(_) => Err(Error::Invalid(TOO_OLD)),
     }
 }
 
@@ -152,7 +154,8 @@ impl Service {
         set: Option<&RuleSet>,
     ) -> Result<Arrival<K>> {
         let now = self.now();
-        let (reported_at, is_corrected) = sensed(origin.sensed_at, now)?;
+        let is_critical = judge::is_critical(&fields);
+        let (reported_at, is_corrected) = sensed(origin.sensed_at, is_critical, now)?;
         let is_late = now.since(reported_at) > FRESH;
         let marks = match (judge::readings_of(&fields), set) {
             (Some(readings), Some(set)) => judge::to_mark(readings, set, is_late),
@@ -163,7 +166,7 @@ impl Service {
             image_url: image_url(&fields),
             marks,
             late: (!K::SERIES.is_empty() && now.since(reported_at) > rollups::LATE).then_some(reported_at),
-            is_critical: judge::is_critical(&fields),
+            is_critical,
             is_corrected,
             report: NewReport { id: self.next_id(now)?, reported_at, received_at: now, source_key: origin.key, fields },
         })

@@ -42,6 +42,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 9, name: "invitations", text: include_str!("../../migrations/0009_invitations.sql") },
     Migration { version: 10, name: "password_resets", text: include_str!("../../migrations/0010_password_resets.sql") },
     Migration { version: 11, name: "spoken", text: include_str!("../../migrations/0011_spoken.sql") },
+    Migration { version: 12, name: "places", text: include_str!("../../migrations/0012_places.sql") },
 ];
 
 /// What has been done to a database.

@@ -154,7 +154,7 @@ both_engines! {
             "mental_reports", "mental_status", "messages", "news", "news_links", "news_rounds", "nodes", "notifications",
             "password_resets", "push_subscriptions", "robots", "rollup_late", "rollup_progress", "rollups", "rule_states", "rules", "schema_lock",
             "schema_migrations", "sessions",
-            "settings", "signals", "stream_presence", "weather_cells",
+            "settings", "signals", "stream_places", "weather_cells",
         ];
         assert_eq!(tables(&t).await, expected);
     }

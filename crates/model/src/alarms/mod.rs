@@ -250,7 +250,7 @@ pub struct Alarm {
     /// When something is to be done about it, if anything is.
     pub next_at: Option<Timestamp>,
     /// Since when somebody knows of this episode: a channel had taken a notice for somebody of the family, or nothing was on its
-    /// way to the family any more and an operator had been told, or a page had shown it.
+    /// way to the family any more and an operator had been told.
     pub handed_at: Option<Timestamp>,
 }
 

@@ -67,6 +67,15 @@ impl State {
         self.level.is_none() && self.warn_since.is_none() && self.crit_since.is_none()
     }
 
+    /// How dangerous it was at the last reading, and since when, if it is known to be: no more than what it has reached, and less if it
+    /// has fallen since. Nothing between the bounds at which it begins and ends.
+    pub fn lasting(&self) -> Option<(Severity, Timestamp)> {
+        let level = self.level?;
+        let crit = self.crit_since.map(|since| (Severity::Crit, since));
+        let (severity, since) = crit.or(self.warn_since.map(|since| (Severity::Warn, since)))?;
+        Some((severity.min(level), since))
+    }
+
     /// Takes a reading. Readings come in the order of their times; one that is older than the last is left out.
     pub fn advance(&mut self, parameters: &Parameters, at: Timestamp, value: f64) -> Option<Change> {
         let (_, side) = parameters.rule().definition().reading?;

@@ -406,7 +406,7 @@ both_engines! {
         assert!(told["warning"][0]["ko"].as_str().is_some_and(|ko| ko.starts_with("첫 번째 보호자에게")));
         // Unless a page is open.
         let until = t.now().plus_millis(MINUTE);
-        transact!(t.db, tx => { presence::arrive(&mut tx, 7, &[house.guardian.id], until).await }).expect("a page is open");
+        transact!(t.db, tx => { presence::arrive(&mut tx, 7, &[(house.guardian.id, Some(house.family))], until).await }).expect("a page is open");
         let told = app.get(&line, &house.guardian).await.result();
         assert_eq!((&told["members"][0]["watching"], &told["members"][0]["reachable"]), (&json!(true), &json!(true)));
         assert_eq!(told["warning"], json!([]));

@@ -282,16 +282,28 @@ both_engines! {
         let result = reply.result();
         assert_eq!(result["items"][1]["message"], "A report can be at most 7 days old (sensed_at)");
         assert_eq!((&result["stored"], &result["refused"]), (&json!(4), &json!(1)));
-        assert_eq!(sensed(&t, "home_status").await, [-7 * DAY, 0, 5 * MINUTE]);
+        assert_eq!(sensed(&t, "home_status").await, [-7 * DAY, 0, 0], "nothing was sensed after it came");
         assert_eq!(sensed(&t, "health_status").await, [-500]);
+    }
+
+    async fn a_fall_is_never_too_old(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let fall = |key: &str| json!({"kind": "active", "key": key, "sensed_at": "1970-01-01T00:00:07Z", "action": "fall", "is_critical": true});
+        let reply = send(&app, &house.elder, &[fall("one"), home("old", -8 * DAY)]).await;
+        assert_eq!(fates(&reply), ["corrected", "refused"], "a robot that was just switched on does not know the time");
+        let alarms = app.get(&format!("/v1/alarms/{}", house.family), &house.guardian).await.result();
+        assert_eq!((&alarms[0]["rule"], &alarms[0]["severity"]), (&json!("fall"), &json!("crit")));
+        assert_eq!(sensed(&t, "active_status").await, [0]);
+        assert_eq!(fates(&send(&app, &house.elder, &[fall("one")]).await), ["known"]);
     }
 
     async fn a_key_that_stands_twice_in_a_batch_counts_once_for_each_kind(t: TestDb) {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
-        let items = [health("a", 0, 70), home("a", 0), health("a", 1, 71), health("A", 2, 72)];
+        let items = [health("a", -2, 70), home("a", -2), health("a", -1, 71), health("A", 0, 72)];
         assert_eq!(fates(&send(&app, &house.elder, &items).await), ["stored", "stored", "known", "stored"]);
-        assert_eq!(sensed(&t, "health_status").await, [0, 2]);
+        assert_eq!(sensed(&t, "health_status").await, [-2, 0]);
         // Also where the two are stored in different transactions.
         let mut many: Vec<Value> = (0..300).map(|number| health(&format!("p-{number}"), 3, 70)).collect();
         many[299] = health("p-0", 4, 70);

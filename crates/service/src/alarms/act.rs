@@ -86,6 +86,11 @@ fn bounded<'a>(name: &'static str, text: Option<&'a str>) -> Result<Option<&'a s
     }
 }
 
+/// Whether there are words. They are the elder's own and not kept.
+fn is_said(words: Option<&str>) -> bool {
+    words.is_some_and(|words| !words.trim().is_empty())
+}
+
 impl Service {
     /// A family's alarms, the newest first.
     ///
@@ -273,14 +278,13 @@ impl Service {
         Ok(AlarmView::from(&alarm))
     }
 
-    /// Calls for help.
+    /// Calls for help, however long what was said is.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators; [`Error::TooLong`].
+    /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators.
     pub async fn call_for_help(&self, actor: &Actor, family: &str, said: Option<&str>) -> Result<RowId> {
         let permit = self.family(actor, family, Action::AlarmCall).await?;
-        let said = bounded("said", said)?;
-        let inputs = json!({"by": actor.account(), "said": said.is_some()});
+        let inputs = json!({"by": actor.account(), "said": is_said(said)});
         self.raise_alone(*permit.resource(), Rule::Sos, Severity::Crit, inputs).await
     }
 
@@ -319,7 +323,7 @@ impl Service {
     /// for those who were to decide.
     ///
     /// # Errors
-    /// [`Error::NotFound`] before [`Error::Forbidden`]; [`Error::TooLong`].
+    /// [`Error::NotFound`] before [`Error::Forbidden`].
     pub async fn answer_alarm(
         &self,
         actor: &Actor,
@@ -329,7 +333,7 @@ impl Service {
     ) -> Result<AlarmView> {
         let (alarm, _) = self.alarm_for(actor, id, Action::AlarmAnswer).await?;
         // What was said is the elder's own; that something was said is enough for the timeline.
-        let said = bounded("said", said)?.is_some();
+        let said = is_said(said);
         let now = self.now();
         let (alarm, written) = transact!(self.db, tx => {
             let (mut journal, alarm) = self.locked(&mut tx, &alarm, now).await?;
@@ -388,7 +392,10 @@ impl Service {
     pub async fn prompts(&self, actor: &Actor, family: &str) -> Result<Vec<Prompt>> {
         let permit = self.family(actor, family, Action::RobotReport).await?;
         let now = self.now();
-        self.listens(*permit.resource()).await?;
+        // An operator who looks is no robot.
+        if actor.own_family() == Some(*permit.resource()) {
+            self.listens(*permit.resource()).await?;
+        }
         let asking = alarms::asking(&mut self.db.read(), &permit, now).await?;
         let prompt = |alarm: &Alarm| Prompt {
             alarm_id: alarm.id,
@@ -404,12 +411,11 @@ impl Service {
         let now = self.now();
         let written = transact!(self.db, tx => {
             let mut journal = Journal::open(&mut tx, family, now).await?;
-            let Some(mut alarm) = alarms::get(&mut tx, id).await? else { return Ok::<_, DbError>(None) };
+            let Some(alarm) = alarms::get(&mut tx, id).await? else { return Ok::<_, DbError>(None) };
             if alarms::shown(&mut tx, id, account, now).await? == 0 {
                 return Ok(None);
             }
             self.enter(&mut journal, &alarm, EntryKind::Delivered, &json!({"to": account, "channel": "stream"}));
-            self.note_known(&mut tx, &mut journal, &mut alarm).await?;
             journal.close(&mut tx).await.map(Some)
         })?;
         if let Some(written) = written {

@@ -53,7 +53,7 @@ pub(super) async fn is_climbed(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbErr
 /// Whether an alarm is over, and somebody knows, be it an operator: what is still on its way to the family goes on, and nothing
 /// begins anew.
 async fn is_fading(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbError> {
-    let is_told = |fate: &Fate| fate.is_shown || fate.ended.as_deref() == Some("handed");
+    let is_told = |fate: &Fate| fate.ended.as_deref() == Some("handed");
     Ok(alarm.cleared_at.is_some() && alarms::deliveries_of(tx, alarm).await?.iter().any(is_told))
 }
 
@@ -116,7 +116,7 @@ impl Service {
             }
             let mut whom = on_rung(&ladder, alarm.next_step, step.rung, &watchers);
             let is_last = ladder.step(alarm.next_step + 1).is_none();
-            if is_last && !self.reaches_any(tx, &watchers, now).await? {
+            if is_last && !self.reaches_any(tx, alarm, &watchers, now).await? {
                 // Nobody looks after this family, or nobody can be told: better a stranger than nobody.
                 whom.extend(contacts::operators(tx).await?);
             }
@@ -255,6 +255,8 @@ impl Service {
         }
         if alarm.wants_people() && is_climbed(tx, alarm).await? && !is_fading(tx, alarm).await? {
             self.begin_episode(tx, alarm, now).await?;
+            // Nobody is waited for again before the first step: what was still on its way has just been given up for this.
+            hurry(alarm, &ladder_of(tx, alarm.family, alarm.severity).await?, now);
             alarm.rounds += 1;
         }
         let notify = self.climb(tx, journal, alarm).await?;

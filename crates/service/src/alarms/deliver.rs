@@ -19,8 +19,9 @@ use carebot_external::channels::{Notice, Undelivered};
 use carebot_model::alarms::text::Language;
 use carebot_model::alarms::{Alarm, AlarmView, Channel, EntryKind, Rule, Severity, text};
 use carebot_model::korea::AHEAD_MS;
-use carebot_model::{RowId, Timestamp};
+use carebot_model::{AccountId, RowId, Timestamp};
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::Loop;
@@ -225,9 +226,14 @@ impl Service {
                 continue;
             }
             let addresses = addresses(&mut self.db.read(), *channel, contact).await?;
+            let sent = addresses.iter().map(async |address| {
+                let notice = for_address(&notice, address, contact);
+                (address, carrier.carry(address, &notice, contact.language).await)
+            });
             let (mut taken, mut error) = (false, None);
-            for address in &addresses {
-                match carrier.carry(address, &for_address(&notice, address, contact), contact.language).await {
+            // At once: one that takes long holds up no other.
+            for (address, outcome) in join_all(sent).await {
+                match outcome {
                     Ok(()) => taken = true,
                     Err(undelivered) => {
                         error = Some(undelivered.to_string());
@@ -365,7 +371,7 @@ impl Service {
         let fates = alarms::deliveries_of(tx, alarm).await?;
         let of_step = || fates.iter().filter(|fate| fate.delivery.step == delivery.step);
         let mut notify = Vec::new();
-        if alarm.next_step == delivery.step + 1 && !reaches_somebody(tx, of_step(), now).await? {
+        if alarm.next_step == delivery.step + 1 && !reaches_somebody(tx, alarm, of_step(), now).await? {
             if of_step().any(|fate| fate.ended.as_deref() == Some("cancelled")) {
                 // Somebody may have moved up to this step.
                 alarm.next_step = delivery.step;
@@ -373,7 +379,7 @@ impl Service {
             notify = self.hurry_on(tx, journal, alarm).await?;
             alarms::update(tx, alarm).await?;
         }
-        if notify.is_empty() && is_climbed(tx, alarm).await? && !reaches_somebody(tx, fates.iter(), now).await? {
+        if notify.is_empty() && is_climbed(tx, alarm).await? && !reaches_somebody(tx, alarm, fates.iter(), now).await? {
             let asked: Vec<_> = fates.iter().map(|fate| fate.delivery.account).collect();
             notify = self.tell_operators(tx, journal, alarm, &asked).await?;
         }
@@ -384,15 +390,19 @@ impl Service {
     }
 }
 
-/// Whether one of some deliveries reached somebody, or can be expected to do so soon. Whoever has a page open sees the alarm there
-/// and counts as reached.
-async fn reaches_somebody(tx: &mut Tx, fates: impl Iterator<Item = &Fate>, now: Timestamp) -> Result<bool, DbError> {
+/// Whether one of some deliveries reached somebody, or can be expected to do so soon.
+async fn reaches_somebody(
+    tx: &mut Tx,
+    alarm: &Alarm,
+    fates: impl Iterator<Item = &Fate>,
+    now: Timestamp,
+) -> Result<bool, DbError> {
     for Fate { delivery, ended, .. } in fates {
         let reaches = match ended.as_deref() {
             Some("handed") => true,
             Some("cancelled") => false,
             None if tried_for(delivery, now) < PATIENCE => true,
-            _ => presence::is_watching(tx, delivery.account, now).await?,
+            _ => sees(tx, alarm, delivery.account, now).await?,
         };
         if reaches {
             return Ok(true);
@@ -408,17 +418,23 @@ async fn may_be_told(tx: &mut Tx, delivery: &Delivery) -> Result<bool, DbError> 
         || contacts::is_operator(tx, delivery.account).await?)
 }
 
-/// Whether a channel has taken a notice of an alarm's episode for somebody of the family. When nothing is on its way to the family
-/// any more, it is enough that an operator was told, or that a page has shown it.
+/// Whether somebody has a page of the alarm's family open, and is believed to look at it. A page that was left open shows an
+/// alarm to nobody: it counts in the first climb only.
+pub(crate) async fn sees(tx: &mut Tx, alarm: &Alarm, account: AccountId, now: Timestamp) -> Result<bool, DbError> {
+    Ok(alarm.rounds == 0 && presence::is_watching(tx, account, alarm.family, now).await?)
+}
+
+/// Whether a channel has taken a notice of an alarm's episode for somebody of the family, or for an operator when nothing is on its
+/// way to the family any more.
 async fn is_known(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbError> {
     let watchers = contacts::watchers(tx, alarm.family).await?;
     let (mut is_told, mut is_awaited) = (false, false);
-    for Fate { delivery, ended, is_shown } in alarms::deliveries_of(tx, alarm).await? {
+    for Fate { delivery, ended } in alarms::deliveries_of(tx, alarm).await? {
         let is_family = watchers.iter().any(|(account, _)| *account == delivery.account);
         match ended.as_deref() {
             Some("handed") if is_family => return Ok(true),
             Some("handed") => is_told = true,
-            Some(_) => is_told |= is_shown,
+            Some(_) => {}
             None => is_awaited |= is_family,
         }
     }

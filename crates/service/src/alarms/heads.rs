@@ -104,20 +104,25 @@ impl Service {
     /// Sends the heads that wait, each the newest of its chain; how many.
     ///
     /// # Errors
-    /// Why one was not taken: that one and those behind it wait on.
+    /// Why one was not taken: it waits on, and if the place takes nothing now, those behind it do so, too.
     pub async fn send_heads(&self) -> Result<usize, Undelivered> {
         let Some(Receiver { webhooks, url, secret }) = &self.alarms.settings.heads else { return Ok(0) };
-        let mut count = 0;
+        let (mut count, mut failure) = (0, None);
         for (family, head) in self.alarms.heads.all() {
             let Head { entries, hash, at } = head;
             let data = json!({
                 "family": family, "entries": entries, "head": hexadecimal(&hash), "key": self.alarms.key().id(),
             });
             let event = Event { id: format!("head-{family}-{entries}"), kind: Receiver::KIND, at, data };
-            webhooks.send(&url.0, secret, &event, self.now()).await?;
-            self.alarms.heads.sent(family, head);
-            count += 1;
+            match webhooks.send(&url.0, secret, &event, self.now()).await {
+                Ok(()) => {
+                    self.alarms.heads.sent(family, head);
+                    count += 1;
+                }
+                Err(later @ Undelivered::Later { .. }) => return Err(later),
+                Err(refused) => failure = Some(refused),
+            }
         }
-        Ok(count)
+        failure.map_or(Ok(count), Err)
     }
 }

@@ -208,7 +208,7 @@ impl Service {
             state.level = before.map(|alarm| alarm.severity);
         }
         let is_muted = |severity| set.muted_until(rule, severity, now).is_some();
-        // What a clock of the robot put into the future is judged when it has come.
+        // What a server with a wrong clock put into the future is judged when it has come.
         let mut walk = Walk::new(family, rule, after, now);
         // When the alarm of the danger that is looked at was over. People were told so: what is dangerous after that is another one, also if
         // it would have been the same had it come in time, or nobody saw in time that the first was over.
@@ -233,7 +233,7 @@ impl Service {
                     None => {
                         let is_over = over_at.is_some_and(|end| end < at);
                         // It is dangerous still, which changes nothing but that nobody has an alarm of it.
-                        if let Some(severity) = state.level.filter(|_| is_over && state.warn_since.is_some())
+                        if let Some((severity, _)) = state.lasting().filter(|_| is_over)
                             && !is_muted(severity)
                         {
                             let there =
@@ -245,15 +245,15 @@ impl Service {
             }
         }
         let active = alarms::active_of(tx, family, rule).await?;
-        match (state.level, active) {
+        match (state.lasting(), active) {
             // Cleared too early, or muted when it began or became worse.
-            (Some(severity), active)
+            (Some((severity, since)), active)
                 if active.as_ref().map(|alarm| alarm.severity) < Some(severity) && !is_muted(severity) =>
             {
-                self.again(tx, journal, parameters, severity, &state).await?;
+                self.again(tx, journal, parameters, (severity, since), &state).await?;
             }
             // Readings that came late show that it had not lasted.
-            (None, Some(alarm)) => {
+            (None, Some(alarm)) if state.level.is_none() => {
                 let since = state.last.map_or(now, |(at, _)| at);
                 if alarm.last_sensed_at <= since {
                     self.is_normal(tx, journal, rule, since).await?;
@@ -308,13 +308,13 @@ impl Service {
     }
 
     /// The danger lasts although the alarm was cleared, or was muted when it began or became worse: after a while it is raised
-    /// again.
+    /// again, as bad as it is now.
     async fn again(
         &self,
         tx: &mut Tx,
         journal: &mut Journal,
         parameters: &Parameters,
-        severity: Severity,
+        (severity, since): (Severity, Timestamp),
         state: &State,
     ) -> Result<(), DbError> {
         let (now, rule) = (journal.now(), parameters.rule());
@@ -326,7 +326,6 @@ impl Service {
         if !is_time_again(before.as_ref(), parameters, now) {
             return Ok(());
         }
-        let since = state.crit_since.or(state.warn_since).unwrap_or(at);
         let danger = Danger {
             sensed_at: since,
             complete_at: at,
@@ -347,7 +346,13 @@ impl Service {
         let Some(made_at) = rules::made_at(tx, family).await? else {
             return Ok(Found { state: State::default(), look_at: None });
         };
-        let heard_at = rules::heard_at(tx, family).await?;
+        let alive_at = journal::read_signal(tx, super::ALIVE).await?;
+        if alive_at.is_none_or(|at| at.abs_diff(now.millis()) >= super::STILL) {
+            // An outage of this installation ends in this moment, and is not noted yet.
+            let state = rules::state(tx, family, parameters.rule()).await?.state;
+            return Ok(Found { state, look_at: Some(now.plus_millis(RESTLESS)) });
+        }
+        let heard_at = rules::heard_at(tx, family, now).await?;
         let back_at = journal::read_signal(tx, super::BACK).await?.map(Timestamp::from_millis);
         let known = silence::Known { made_at, heard_at, back_at };
         let mut verdict = silence::judge(parameters, known, now);

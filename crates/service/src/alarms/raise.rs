@@ -226,7 +226,7 @@ impl Service {
         }
         let is_lately = |at: Option<Timestamp>| at.is_some_and(|at| (0..=LISTENING).contains(&now.since(at)));
         let prompts_at = rules::robot(tx, family).await?.and_then(|robot| robot.prompts_at);
-        if !is_lately(prompts_at) || !is_lately(rules::heard_at(tx, family).await?) {
+        if !is_lately(prompts_at) || !is_lately(rules::heard_at(tx, family, now).await?) {
             return Ok(None);
         }
         let set = super::RuleSet::new(family, &rules::settings(tx, family).await?);

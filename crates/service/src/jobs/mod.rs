@@ -99,7 +99,7 @@ async fn run<F>(
     F: Future<Output = Result<()>>,
 {
     // What deletes waits: a machine that has just started may not know the time yet.
-    if name == "retention" {
+    if matches!(name, "retention" | "sessions" | "events") {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(interval) => {}

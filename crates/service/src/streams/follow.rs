@@ -135,7 +135,8 @@ impl Follower {
     ) -> Result<Self> {
         let account = actor.account().ok_or(Error::Forbidden)?;
         let token = token.and_then(token_hash).ok_or(Error::Forbidden)?;
-        let seat = service.streams.sit(account)?;
+        let family = if let Scope::One(family) = scope { Some(family) } else { None };
+        let seat = service.streams.sit(account, family)?;
         let now = Instant::now();
         // Those that begin together, as after a restart, are not to beat and look together for ever.
         let part =

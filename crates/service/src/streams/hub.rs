@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::hash::Hash;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carebot_database::journal::Written;
+use carebot_database::presence::Place;
 use carebot_database::status::NewReport;
 use carebot_database::{Db, DbError};
 use carebot_model::access::Permit;
@@ -38,6 +40,8 @@ pub struct Shown {
 pub struct Seat {
     pub number: u64,
     pub account: AccountId,
+    /// The family it follows; none if all of the account's.
+    family: Option<FamilyId>,
     wake: Notify,
     /// Rights have changed since it looked.
     doubts: AtomicBool,
@@ -93,6 +97,8 @@ struct People {
     seats: HashMap<u64, Arc<Seat>>,
     /// How many each account has.
     accounts: HashMap<AccountId, usize>,
+    /// How many follow what.
+    places: HashMap<Place, usize>,
     next: u64,
     is_closed: bool,
     /// Who has come or gone is yet to be told to the other servers.
@@ -102,14 +108,20 @@ struct People {
 impl People {
     fn remove(&mut self, number: u64) {
         let Some(seat) = self.seats.remove(&number) else { return };
-        if let Some(count) = self.accounts.get_mut(&seat.account) {
-            *count -= 1;
-            if *count == 0 {
-                self.accounts.remove(&seat.account);
-                self.has_changed = true;
-            }
-        }
+        count_down(&mut self.accounts, &seat.account);
+        self.has_changed |= count_down(&mut self.places, &(seat.account, seat.family));
     }
+}
+
+/// One less of something; whether that was the last.
+fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, usize>, of: &K) -> bool {
+    let Some(count) = counts.get_mut(of) else { return false };
+    *count -= 1;
+    let is_last = *count == 0;
+    if is_last {
+        counts.remove(of);
+    }
+    is_last
 }
 
 /// Who follows what at this server.
@@ -202,11 +214,11 @@ impl Hub {
         }
     }
 
-    /// Takes a place for a stream of an account.
+    /// Takes a place for a stream of an account that follows a family, or all.
     ///
     /// # Errors
     /// [`Error::Busy`] if the account has as many as it may, [`Error::Unavailable`] if the server has, or stops.
-    pub fn sit(&self, account: AccountId) -> Result<Arc<Seat>> {
+    pub fn sit(&self, account: AccountId, family: Option<FamilyId>) -> Result<Arc<Seat>> {
         let mut people = self.people();
         if people.is_closed {
             return Err(Error::Unavailable(DbError::Unavailable("the server stops".into())));
@@ -220,11 +232,15 @@ impl Hub {
             return Err(Error::Busy("Too many open streams"));
         }
         people.accounts.insert(account, count + 1);
-        people.has_changed |= count == 0;
+        let following = people.places.entry((account, family)).or_default();
+        *following += 1;
+        let is_first = *following == 1;
+        people.has_changed |= is_first;
         people.next += 1;
         let seat = Arc::new(Seat {
             number: people.next,
             account,
+            family,
             wake: Notify::new(),
             doubts: AtomicBool::new(false),
             handed_at: AtomicI64::new(0),
@@ -316,11 +332,11 @@ impl Hub {
         slow.len()
     }
 
-    /// The accounts that have streams, if that changed since the last time or `always`.
-    pub(super) fn crowd(&self, always: bool) -> Option<HashSet<AccountId>> {
+    /// Who follows what, if that changed since the last time or `always`.
+    pub(super) fn crowd(&self, always: bool) -> Option<HashSet<Place>> {
         let mut people = self.people();
         let tells = std::mem::take(&mut people.has_changed) || always;
-        tells.then(|| people.accounts.keys().copied().collect())
+        tells.then(|| people.places.keys().copied().collect())
     }
 
     /// Who has come or gone could not be told.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use carebot_database::{journal, presence, status, transact};
 use carebot_model::status::{Active, Health, Home, Mental, MentalReport};
-use carebot_model::{AccountId, FamilyId, Timestamp, for_each_status_kind};
+use carebot_model::{FamilyId, Timestamp, for_each_status_kind};
 
 use crate::sessions::ACCESS;
 use crate::{Result, Service};
@@ -18,6 +18,8 @@ pub const FEW: usize = 200;
 pub const READINGS: usize = 100;
 /// How often that is asked for all families, and whether there is another server, in milliseconds.
 const WHOLE: i64 = 10_000;
+/// How many alarms that were shown a round writes down: what happened elsewhere does not wait for all.
+const SHOWN: usize = 32;
 /// Families in one question.
 const STEP: usize = 500;
 /// For how long others believe that somebody is watching here, and how often that is renewed, in milliseconds.
@@ -37,7 +39,7 @@ pub struct Rounds {
     /// The family after which readings are looked for.
     turn: Option<FamilyId>,
     /// Who is said to be watching here, and at which node number.
-    present: HashSet<AccountId>,
+    present: HashSet<presence::Place>,
     node: i64,
     renewed_at: Option<Timestamp>,
 }
@@ -55,7 +57,8 @@ impl Service {
         if count > 0 {
             tracing::debug!(count, "streams were ended because nobody took what was sent");
         }
-        while let Some(shown) = hub.next_shown() {
+        for _ in 0..SHOWN {
+            let Some(shown) = hub.next_shown() else { break };
             if let Err(error) = self.note_shown(shown.alarm, shown.family, shown.account).await {
                 tracing::warn!(?error, alarm = shown.alarm.0, "it could not be written down that an alarm was shown");
             }
@@ -131,15 +134,14 @@ impl Service {
         }
         let renews = rounds.renewed_at.is_none_or(|at| !(0..RENEWED).contains(&now.since(at)));
         let Some(crowd) = self.streams.crowd(renews) else { return Ok(()) };
-        let sorted = |accounts: Vec<AccountId>| {
-            let mut accounts = accounts;
+        let sorted = |places: Vec<presence::Place>| {
+            let mut places = places;
             // In one order for everybody, so that nobody waits for one who waits for him.
-            accounts.sort_unstable();
-            accounts
+            places.sort_unstable();
+            places
         };
         let gone = sorted(rounds.present.difference(&crowd).copied().collect());
-        let here =
-            sorted(crowd.iter().filter(|account| renews || !rounds.present.contains(*account)).copied().collect());
+        let here = sorted(crowd.iter().filter(|place| renews || !rounds.present.contains(*place)).copied().collect());
         if !gone.is_empty() || !here.is_empty() {
             let until = now.plus_millis(BELIEVED);
             let told = transact!(self.db, tx => {

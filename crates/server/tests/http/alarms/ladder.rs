@@ -8,6 +8,10 @@ use carebot_model::alarms::{AlarmState, Channel, ClearReason, Severity};
 use super::delivery::set_contact;
 use super::*;
 
+fn refused() -> carebot_external::channels::Undelivered {
+    carebot_external::channels::Undelivered::Refused("no such mailbox".into())
+}
+
 fn down() -> carebot_external::channels::Undelivered {
     carebot_external::channels::Undelivered::Later { reason: "503".into(), after: None }
 }
@@ -333,32 +337,38 @@ both_engines! {
         assert_eq!(world.post.whom(), [world.second.email.as_str()]);
     }
 
-    async fn what_a_page_has_shown_is_enough_once_it_is_over(t: TestDb) {
+    async fn a_page_that_is_open_counts_for_its_family_and_not_for_ever(t: TestDb) {
         let world = World::new(&t).await;
-        world.post.answers(|_| Err(carebot_external::channels::Undelivered::Refused("no such mailbox".into())));
+        let first = world.house.guardian.email.clone();
+        world.post.answers(move |posted| if posted.to == first { Err(refused()) } else { Ok(()) });
         let mut page = crate::events::follow(&world.app, world.house.family, &world.house.guardian).await;
+        let elsewhere = t.family().await;
+        t.join(elsewhere, world.second.id, Some(world.second.id)).await;
+        let _other = crate::events::follow(&world.app, elsewhere, &world.second).await;
         world.app.service.look_after_streams().await.expect("streams are looked after");
-        world.home(json!({"ethanol": 20.0})).await;
+        world.fall().await;
         world.turn().await;
         world.app.service.look_after_streams().await.expect("streams are looked after");
         while page.next().await.expect("an event").name != "alarm" {}
         // It has been shown when the page asks for what comes next.
-        page.expect("reading").await;
-        let id = world.alarm(Rule::Gas).await.id;
+        world.home(json!({"temperature": 22.0})).await;
+        world.app.service.look_after_streams().await.expect("streams are looked after");
+        while page.next().await.expect("an event").name != "reading" {}
+        let id = world.alarm(Rule::Fall).await.id;
         world.app.service.look_after_streams().await.expect("streams are looked after");
         assert!(world.kinds(id).await.contains(&EntryKind::Delivered));
-        for _ in 0..9 {
-            world.home(json!({"ethanol": 0.2})).await;
-            world.pass(10 * SECOND).await;
-        }
-        let over = world.get(id).await;
-        assert_eq!((over.clear_reason, over.handed_at.is_some()), (Some(ClearReason::Normal), true));
-        let episode = over.episode;
-        for _ in 0..3 {
-            world.jump(20 * MINUTE).await;
-            world.home(json!({"ethanol": 0.2})).await;
-        }
-        assert_eq!(world.get(id).await.episode, episode, "over, seen, and no use to repeat");
+        assert!(world.post.take().is_empty(), "the first sees it");
+        let channels = world.app.get(&format!("/v1/channels/{}", world.house.family), &world.house.elder).await.json();
+        let watching: Vec<bool> = channels["result"]["members"].as_array().expect("members").iter().map(|one| one["watching"] == true).collect();
+        assert_eq!(watching, [true, false, false], "whoever looks at another family does not look at this one");
+        world.pass(2 * MINUTE).await;
+        assert_eq!(world.post.whom(), [world.second.email.as_str()]);
+        world.pass(8 * MINUTE).await;
+        assert_eq!(world.post.whom(), [world.nurse.email.as_str()]);
+        // Nobody has confirmed it: a page that stands open is no person.
+        world.app.service.look_after_streams().await.expect("streams are looked after");
+        world.later(15 * MINUTE).await;
+        assert!(world.post.whom().contains(&world.second.email), "at once");
     }
 
     async fn a_shorter_time_takes_the_place_of_a_longer_one(t: TestDb) {

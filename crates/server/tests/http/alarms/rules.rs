@@ -272,6 +272,8 @@ both_engines! {
         world.turn().await;
         // Nobody was there for an hour.
         world.app.advance(HOUR).await;
+        world.turn().await;
+        assert!(world.active(Rule::Silence).await.is_none(), "nor before the outage is noted");
         world.app.service.beat().await.expect("it turns again");
         world.turn().await;
         assert!(world.active(Rule::Silence).await.is_none());
@@ -290,6 +292,46 @@ both_engines! {
         world.turn().await;
         world.later(30 * MINUTE).await;
         assert!(world.active(Rule::Silence).await.is_some());
+    }
+
+    async fn a_clock_that_was_far_ahead_hides_no_silence(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"temperature": 22.0})).await;
+        let body = json!({"family_id": world.house.family, "heart_rate": 70});
+        world.app.call("POST /status/health", &world.house.elder, body).await.succeeds(201);
+        // What was stored while the server believed it was two days later.
+        let family = world.house.family;
+        t.report_at(family, t.now().plus_millis(48 * HOUR), air(22.0)).await;
+        let pulse = carebot_model::status::Health { heart_rate: Some(70) };
+        t.report_at(family, t.now().plus_millis(48 * HOUR), pulse).await;
+        world.turn().await;
+        world.later(20 * MINUTE).await;
+        assert!(world.active(Rule::Silence).await.is_some());
+        world.later(16 * HOUR - 20 * MINUTE).await;
+        assert!(world.active(Rule::Inactivity).await.is_some());
+    }
+
+    async fn what_hovers_below_the_bound_is_not_raised_again(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"ethanol": 20.0})).await;
+        world.turn().await;
+        let id = world.alarm(Rule::Gas).await.id;
+        world.home(json!({"ethanol": 1.3})).await;
+        world.turn().await;
+        let guardian = world.actor(&world.house.guardian).await;
+        world.app.service.clear_alarm(&guardian, id, Some("환기함")).await.expect("cleared");
+        for _ in 0..30 {
+            world.home(json!({"ethanol": 1.3})).await;
+            world.later(MINUTE).await;
+        }
+        assert!(world.active(Rule::Gas).await.is_none(), "neither dangerous nor quite over");
+        for (value, severity) in [(4.0, Severity::Warn), (20.0, Severity::Crit)] {
+            for _ in 0..2 {
+                world.home(json!({"ethanol": value})).await;
+                world.later(15 * SECOND).await;
+            }
+            assert_eq!(world.alarm(Rule::Gas).await.severity, severity, "as bad as it is");
+        }
     }
 
     async fn no_sign_of_life_in_waking_hours_warns(t: TestDb) {

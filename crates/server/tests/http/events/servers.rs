@@ -34,7 +34,7 @@ both_engines! {
         // And again after nobody followed.
         drop(there);
         let watches = async || {
-            presence::is_watching(&mut t.db.read(), house.guardian.id, t.now()).await.expect("the database answers")
+            presence::is_watching(&mut t.db.read(), house.guardian.id, house.family, t.now()).await.expect("the database answers")
         };
         until!("nobody is said to be watching", !watches().await);
         let mut there = follow(&other, house.family, &house.guardian).await;
@@ -122,7 +122,7 @@ both_engines! {
         let other = TestApp::on(&t, t.open_again().await, |settings, _| settings.streams.patience = HOUR).await;
         let house = app.house().await;
         let watches = async |account: AccountId| {
-            presence::is_watching(&mut t.db.read(), account, t.now()).await.expect("the database answers")
+            presence::is_watching(&mut t.db.read(), account, house.family, t.now()).await.expect("the database answers")
         };
         let guardian = follow(&app, house.family, &house.guardian).await;
         let again = follow_all(&app, &house.guardian).await;
@@ -150,7 +150,7 @@ both_engines! {
         other.service.finish().await;
         assert!(!watches(house.guardian.id).await);
         drop(there);
-        let rows = t.db.read().fetch_one("SELECT COUNT(*) FROM stream_presence", params![], |row| row.get::<i64>(0)).await;
+        let rows = t.db.read().fetch_one("SELECT COUNT(*) FROM stream_places", params![], |row| row.get::<i64>(0)).await;
         assert_eq!(rows.expect("they are counted"), 0);
     }
 }

@@ -304,7 +304,7 @@ class Walk:
                 on.press("Enter")
                 expect(page.get_by_role("button", name="이 기기에서 그만 받기")).to_be_visible()
                 expect(page.locator("form[action*='/devices/']")).to_have_count(1)
-            page.get_by_role("button", name="로그아웃").press("Enter")
+            page.get_by_role("button", name="로그아웃", exact=True).press("Enter")
             page.wait_for_url("**/app/sign-in")
         context.close()
 

@@ -28,17 +28,19 @@ THUMB = 40
 # What the browser does with its push service, which lasts over a page; a key that is none is refused as it would be.
 PUSH = """
     const kept = {
+        get endpoint() { return JSON.parse(sessionStorage.push).endpoint; },
         toJSON: () => JSON.parse(sessionStorage.push),
         unsubscribe: async () => { sessionStorage.removeItem('push'); return true; },
     };
     const text = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
     Notification.requestPermission = async () => 'granted';
+    Object.defineProperty(Notification, 'permission', { get: () => 'granted' });
     PushManager.prototype.getSubscription = async () => sessionStorage.push ? kept : null;
     PushManager.prototype.subscribe = async (options) => {
         if (!options.userVisibleOnly || options.applicationServerKey.length !== 65) throw new DOMException('a wrong key', 'InvalidAccessError');
         const pair = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, ['deriveBits']);
         const keys = { p256dh: text(await crypto.subtle.exportKey('raw', pair.publicKey)), auth: text(crypto.getRandomValues(new Uint8Array(16))) };
-        sessionStorage.push = JSON.stringify({ endpoint: 'https://push.example.net/one', keys });
+        sessionStorage.push = JSON.stringify({ endpoint: `https://push.example.net/${crypto.randomUUID()}`, keys });
         return kept;
     };
 """
@@ -282,6 +284,24 @@ class Walk:
         context.add_init_script(PUSH)
         page = self.page(context, lambda: "push")
         page.goto(f"{self.server.url}/app/account")
+        place = "JSON.parse(sessionStorage.push ?? '{}').endpoint"
+        device = page.locator("form[action*='/devices/']")
+        page.get_by_role("button", name="이 기기에서 알림 받기").press("Enter")
+        expect(page.get_by_role("button", name="이 기기에서 그만 받기")).to_be_visible()
+        # The push service ends it, or puts another in its place: the next page, whichever it is, has the notices go on.
+        for change in ("sessionStorage.removeItem('push')", "sessionStorage.push = sessionStorage.push.replace('example', 'other.example')"):
+            before = (page.evaluate(place), device.get_attribute("action"))
+            page.evaluate(change)
+            page.goto(f"{self.server.url}/app/")
+            page.wait_for_function(f"!['{before[0]}', undefined].includes({place}) && localStorage['carebot-push-place'] === {place}")
+            page.goto(f"{self.server.url}/app/account")
+            expect(page.get_by_role("button", name="이 기기에서 그만 받기")).to_be_visible()
+            expect(device).to_have_count(1)
+            if device.get_attribute("action") == before[1]:
+                self.blame("push", f"after {change} the server has the old place")
+        page.get_by_role("button", name="이 기기에서 그만 받기").press("Enter")
+        expect(page.get_by_role("button", name="이 기기에서 알림 받기")).to_be_visible()
+        expect(device).to_have_count(0)
         for name, other, count in (("이 기기에서 알림 받기", "이 기기에서 그만 받기", 1), ("이 기기에서 그만 받기", "이 기기에서 알림 받기", 0)):
             page.get_by_role("button", name=name).press("Enter")
             expect(page.get_by_role("button", name=other)).to_be_visible()

@@ -132,10 +132,42 @@ function bytes(text) {
   return Uint8Array.from(plain, (letter) => letter.charCodeAt(0));
 }
 
-// The number of this device. Some browsers keep nothing, and then the button of the list is left.
-const device = 'carebot-push-device';
-const remember = (id) => { try { if (id) localStorage.setItem(device, id); else localStorage.removeItem(device); } catch { /* not kept */ } };
-const remembered = () => { try { return localStorage.getItem(device); } catch { return null; } };
+// What is kept on this device. Some browsers keep nothing.
+const keep = (name, value) => {
+  try { if (value) localStorage.setItem(name, value); else localStorage.removeItem(name); } catch { /* not kept */ }
+};
+const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+
+// The number of this device, without which the button of the list is left, and where its notices go.
+const [device, place] = ['carebot-push-device', 'carebot-push-place'];
+const remember = (id, endpoint) => { keep(device, id); keep(place, endpoint); };
+const remembered = () => kept(device);
+
+async function subscribe(worker) {
+  const key = (await (await fetch('/v1/push/key')).json()).result;
+  const made = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes(key.applicationServerKey) });
+  const { endpoint, keys } = made.toJSON();
+  const answer = await fetch('/v1/push/subscriptions', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ endpoint, keys, label: navigator.platform || null }),
+  });
+  if (!answer.ok) { await made.unsubscribe(); throw new Error(String(answer.status)); }
+  remember((await answer.json()).result.id, endpoint);
+}
+
+const forget = (id) =>
+  fetch('/v1/push/subscriptions/' + encodeURIComponent(id), { method: 'DELETE', keepalive: true }).catch(() => {});
+
+// Push services end subscriptions, or put others in their place: the notices of whoever wants them go to the new one.
+async function renewPush(worker) {
+  const id = remembered();
+  if (id === null || !('PushManager' in window) || Notification.permission !== 'granted') return;
+  const made = await worker.pushManager.getSubscription();
+  if (made && made.endpoint === (kept(place) ?? made.endpoint)) return;
+  await subscribe(worker);
+  if (remembered() !== id) await forget(id);
+}
 
 // Nothing is shown on this device any more.
 async function stopPush() {
@@ -143,8 +175,8 @@ async function stopPush() {
   await (await worker?.pushManager?.getSubscription())?.unsubscribe();
   // Without its number the server learns from the push service that there is nobody, at the next notice.
   const id = remembered();
-  if (id) await fetch('/v1/push/subscriptions/' + encodeURIComponent(id), { method: 'DELETE', keepalive: true }).catch(() => {});
-  remember(null);
+  if (id) await forget(id);
+  remember(null, null);
 }
 
 // Who signs out leaves no notices behind for whoever has the device next.
@@ -176,18 +208,9 @@ async function offerPush() {
   on.addEventListener('click', async () => {
     try {
       if (await Notification.requestPermission() !== 'granted') { words.textContent = words.dataset.denied; return; }
-      const key = (await (await fetch('/v1/push/key')).json()).result;
       // One that is left over may be of another account, or of a key that is gone.
       await (await worker.pushManager.getSubscription())?.unsubscribe();
-      const made = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes(key.applicationServerKey) });
-      const { endpoint, keys } = made.toJSON();
-      const answer = await fetch('/v1/push/subscriptions', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ endpoint, keys, label: navigator.platform || null }),
-      });
-      if (!answer.ok) { await made.unsubscribe(); throw new Error(String(answer.status)); }
-      remember((await answer.json()).result.id);
+      await subscribe(worker);
       location.reload();
     } catch {
       words.textContent = words.dataset.failed;
@@ -281,5 +304,6 @@ for (const back of document.querySelectorAll('[data-back]')) {
   back.addEventListener('click', (event) => { event.preventDefault(); history.back(); });
 }
 if ('serviceWorker' in navigator) {
-  navigator.serviceWorker.register('/app/sw.js', { scope: '/app/' }).then(offerPush, () => {});
+  const ready = navigator.serviceWorker.register('/app/sw.js', { scope: '/app/' }).then(() => navigator.serviceWorker.ready);
+  ready.then((worker) => renewPush(worker).catch(() => {})).then(offerPush, () => {});
 }

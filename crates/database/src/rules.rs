@@ -1,5 +1,7 @@
 //! Rules of families: what they set, what the rules know, ladders, and what is known of robots.
 
+use std::sync::LazyLock;
+
 use carebot_model::access::Permit;
 use carebot_model::alarms::threshold::State;
 use carebot_model::alarms::{Rule, Severity};
@@ -8,6 +10,13 @@ use carebot_model::{AccountId, Date, FamilyId, Timestamp};
 use crate::connector::error::DbError;
 use crate::listing::{Listing, Range};
 use crate::{Result, Row, Tx, params};
+
+/// The rules that this version knows, as SQL: beside a newer one, or after it was taken back, there can be others, and the known ones
+/// must be judged all the same.
+static OF_THIS_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let names: Vec<_> = Rule::ALL.iter().map(|rule| format!("'{rule}'")).collect();
+    names.join(",")
+});
 
 /// What a family set about a rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +35,11 @@ pub struct Setting {
 /// As any statement.
 pub async fn settings(tx: &mut Tx, family: FamilyId) -> Result<Vec<Setting>> {
     tx.fetch(
-        "SELECT rule, parameters, muted_until, muted_by, muted_reason FROM rules WHERE family_id = ? ORDER BY rule",
+        format!(
+            "SELECT rule, parameters, muted_until, muted_by, muted_reason FROM rules WHERE family_id = ? AND rule IN ({})
+             ORDER BY rule",
+            *OF_THIS_VERSION
+        ),
         params![family],
         |row| {
             let (until, by, reason): (Option<Timestamp>, Option<AccountId>, Option<String>) =
@@ -209,8 +222,11 @@ pub async fn mark(tx: &mut Tx, family: FamilyId, rule: Rule, from: Timestamp, no
 /// As any statement.
 pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<(FamilyId, Rule, Timestamp)>> {
     tx.fetch(
-        "SELECT s.family_id, s.rule, s.due_at FROM rule_states s WHERE s.due_at <= ?
-         ORDER BY CASE WHEN s.dirty_from IS NULL THEN 1 ELSE 0 END, s.due_at LIMIT ?",
+        format!(
+            "SELECT s.family_id, s.rule, s.due_at FROM rule_states s WHERE s.due_at <= ? AND s.rule IN ({})
+             ORDER BY CASE WHEN s.dirty_from IS NULL THEN 1 ELSE 0 END, s.due_at LIMIT ?",
+            *OF_THIS_VERSION
+        ),
         params![now, limit],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )

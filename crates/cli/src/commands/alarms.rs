@@ -195,9 +195,10 @@ fn told(fault: &Fault) -> String {
             format!("the end is missing: there are {entries} entries of {expected}")
         }
         Fault::Cut { entries, .. } => format!("it does not end as it is said to, with entry {entries}"),
-        Fault::OtherKey { seq, key_id } => {
+        Fault::OtherKey { seq, entries, key_id } => {
             format!(
-                "entry {seq} was made with another key ({}): nothing can be said from there on",
+                "{entries} of the entries, from {seq} on, were made with another key ({}): verify them with that one; all others \
+                 are as they were written",
                 output::plain(key_id)
             )
         }

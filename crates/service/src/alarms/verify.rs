@@ -27,11 +27,13 @@ pub enum Fault {
         /// How many there are to be.
         expected: i64,
     },
-    /// An entry was made with another key, so that nothing can be said.
+    /// Entries were made with another key, so that nothing can be said of them. All others are as they were written.
     OtherKey {
-        /// Its number.
+        /// The number of the first.
         seq: i64,
-        /// That key's name.
+        /// How many.
+        entries: i64,
+        /// The name of the key of the first.
         key_id: String,
     },
 }
@@ -45,7 +47,7 @@ pub struct Verified {
     pub entries: i64,
     /// How it ends.
     pub head: Option<Hash>,
-    /// The first thing that is wrong.
+    /// The first thing that is wrong; entries of another key only if that is all.
     pub fault: Option<Fault>,
 }
 
@@ -58,6 +60,7 @@ pub async fn family(db: &Db, key: &ChainKey, family: FamilyId) -> Result<Verifie
     // Read before the entries: what is added meanwhile comes behind.
     let (expected, said) = journal::chain_head(&mut db.read(), family).await?;
     let (mut seq, mut head, mut fault) = (0, None::<Hash>, None);
+    let mut others: Option<(i64, i64, String)> = None;
     while fault.is_none() && seq < expected {
         let page = journal::chain_after(&mut db.read(), family, seq, PAGE).await?;
         if page.is_empty() {
@@ -67,7 +70,8 @@ pub async fn family(db: &Db, key: &ChainKey, family: FamilyId) -> Result<Verifie
             if entry.seq != seq + 1 {
                 fault = Some(Fault::Missing { seq: entry.seq });
             } else if entry.key_id != key.id() {
-                fault = Some(Fault::OtherKey { seq: entry.seq, key_id: entry.key_id.clone() });
+                let (_, entries, _) = others.get_or_insert_with(|| (entry.seq, 0, entry.key_id.clone()));
+                *entries += 1;
             } else if key.of_entry(head.as_ref(), &entry) != entry.hash {
                 fault = Some(Fault::Changed { seq: entry.seq });
             }
@@ -80,6 +84,7 @@ pub async fn family(db: &Db, key: &ChainKey, family: FamilyId) -> Result<Verifie
     if fault.is_none() && (seq != expected || head != said) {
         fault = Some(Fault::Cut { entries: seq, expected });
     }
+    let fault = fault.or(others.map(|(seq, entries, key_id)| Fault::OtherKey { seq, entries, key_id }));
     Ok(Verified { family, entries: seq, head, fault })
 }
 

@@ -29,6 +29,10 @@ pub struct Report {
     pub alarms: u64,
     /// Of these, those of which nobody was told although nobody had seen to them.
     pub untold: u64,
+    /// Those that were raised in the last two minutes, and of which nobody was told yet.
+    pub young: u64,
+    /// The first of the untold.
+    pub silent: Vec<String>,
     /// How often a robot had to send again.
     pub resent: u64,
     /// Milliseconds from what a server acknowledged to the first hand-over, sorted.
@@ -93,8 +97,8 @@ impl Report {
             format!("criticals        {} acknowledged (sent again {} times)", self.criticals, self.resent),
             format!("alarms raised    {} (one open alarm takes all of its kind)", self.alarms),
             format!(
-                "LOST             {} criticals without an alarm ({} counted twice), {} alarms nobody was told of",
-                self.without_alarm, self.counted_twice, self.untold
+                "LOST             {} criticals without an alarm ({} counted twice), {} alarms nobody was told of (and {} of the last two minutes)",
+                self.without_alarm, self.counted_twice, self.untold, self.young
             ),
             format!("notices          {notices}, duplicates for a person and step {duplicates} ({share:.2} %)"),
             format!("first hand-over  {} after the acknowledgement of the report", seconds(&self.first)),
@@ -106,6 +110,7 @@ impl Report {
             format!("timelines        {} entries, {} chains that do not verify", self.entries, self.broken_chains),
         ];
         lines.extend(self.lost.iter().map(|lost| format!("lost             {lost}")));
+        lines.extend(self.silent.iter().map(|silent| format!("nobody was told  {silent}")));
         lines
     }
 }

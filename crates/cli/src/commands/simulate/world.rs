@@ -40,6 +40,8 @@ const SILENCE_AFTER_ACK: i64 = 2_000;
 /// How much longer time passes at the end, with nothing breaking: longer than a ladder and every pause between tries.
 const DRAIN: i64 = 45 * 60_000;
 const MINUTE: i64 = 60_000;
+/// How often a robot that is well reports, to the very end: otherwise all would be called silent.
+const REPORTS: i64 = 5 * MINUTE;
 /// What a robot reads where there is gas, in ppm.
 const GAS: f64 = 20.0;
 
@@ -317,7 +319,7 @@ impl World {
         }
     }
 
-    /// When what happens: criticals evenly, one or two a second; every robot's usual report every five minutes.
+    /// When what happens: criticals evenly, one or two a second; every robot's first usual report, which the others follow.
     fn plan_all(&mut self) {
         let homes = self.homes.len() as u64;
         let mut at = START + 2_000;
@@ -334,13 +336,9 @@ impl World {
             let sent = if self.chance.one_in(20) { at + self.chance.between(1_000, 60 * MINUTE) } else { at };
             self.plan_send(home, what, at, sent);
         }
-        let until = at;
         for home in 0..self.homes.len() {
-            let mut at = START + self.chance.between(0, 5 * MINUTE);
-            while at < until + DRAIN {
-                self.plan_send(home, What::Usual, at, at);
-                at += 5 * MINUTE;
-            }
+            let at = START + self.chance.between(0, REPORTS);
+            self.plan_send(home, What::Usual, at, at);
         }
     }
 
@@ -475,6 +473,10 @@ impl World {
 
     async fn send(&mut self, send: Send) {
         let now = self.now();
+        if send.what == What::Usual && send.tries == 0 {
+            let next = send.at + REPORTS;
+            self.plan_send(send.home, What::Usual, next, next);
+        }
         let again = |world: &mut Self| {
             world.resent += 1;
             let pause = world.chance.between(500, 5_000);

@@ -1,6 +1,6 @@
 //! The timeline: nobody edits it unseen.
 
-use carebot_model::alarms::EntryKind::{Acknowledged, Handed, Judged, Raised, Received, Sensed, Step};
+use carebot_model::alarms::EntryKind::{Acknowledged, Commented, Handed, Judged, Raised, Received, Sensed, Step};
 use carebot_service::alarms::verify::{self, Fault, Verified};
 
 use super::*;
@@ -63,6 +63,25 @@ both_engines! {
         let world = with_a_fall(&t).await;
         let key = carebot_database::journal::ChainKey::new(&[7; 32]);
         let result = verify::family(&t.db, &key, world.house.family).await.expect("it is read");
-        assert!(matches!(result.fault, Some(Fault::OtherKey { seq: 1, .. })));
+        assert!(matches!(result.fault, Some(Fault::OtherKey { seq: 1, entries: 9, .. })));
+    }
+
+    async fn after_a_change_of_key_each_key_verifies_what_it_made(t: TestDb) {
+        let world = with_a_fall(&t).await;
+        let (family, old) = (world.house.family, carebot_service::alarms::Settings::default().key);
+        let new = carebot_database::journal::ChainKey::new(&[7; 32]);
+        let id = world.alarm(Rule::Fall).await.id;
+        let last = transact!(t.db, tx => {
+            let mut journal = carebot_database::journal::Journal::open(&mut tx, family, t.now()).await?;
+            journal.entry(&new, id, Commented, &json!({}));
+            journal.close(&mut tx).await
+        });
+        assert_eq!(last.expect("an entry with the new key").entry_seq, Some(10));
+        let with = async |key| verify::family(&t.db, key, family).await.expect("it is read").fault;
+        assert!(matches!(with(&old).await, Some(Fault::OtherKey { seq: 10, entries: 1, .. })));
+        assert!(matches!(with(&new).await, Some(Fault::OtherKey { seq: 1, entries: 9, .. })));
+        tamper(&world, "UPDATE alarm_entries SET body = '{\"a\":1}' WHERE family_id = ? AND seq = 10").await;
+        assert_eq!(with(&new).await, Some(Fault::Changed { seq: 10 }), "behind entries of another key");
+        assert!(matches!(with(&old).await, Some(Fault::OtherKey { seq: 10, entries: 1, .. })));
     }
 }

@@ -407,6 +407,25 @@ both_engines! {
         }
     }
 
+    async fn a_rule_of_a_newer_version_holds_up_no_other(t: TestDb) {
+        let world = World::new(&t).await;
+        let (family, now) = (world.house.family, t.now());
+        transact!(t.db, tx => {
+            for sql in [
+                "INSERT INTO rule_states (family_id, rule, due_at) VALUES (?, 'tomorrow', ?)",
+                "INSERT INTO rules (family_id, rule, parameters, updated_at) VALUES (?, 'tomorrow', '{}', ?)",
+            ] {
+                tx.execute(sql, carebot_database::params![family, now]).await?;
+            }
+            Ok::<_, carebot_database::DbError>(())
+        }).expect("stored");
+        world.home(json!({"ethanol": 20})).await;
+        world.turn().await;
+        assert_eq!(world.alarm(Rule::Gas).await.severity, Severity::Crit);
+        let shown = world.app.get(&format!("/v1/rules/{family}"), &world.house.guardian).await.result();
+        assert!(shown.as_array().is_some_and(|rules| rules.iter().any(|rule| rule["rule"] == "gas")), "{shown}");
+    }
+
     async fn words_of_danger_are_an_alarm_without_the_words(t: TestDb) {
         let world = World::new(&t).await;
         let body = json!({"user_id": world.house.elder.id, "message": "숨을 못 쉬겠어 살려줘", "session_id": null});

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use carebot_database::alarms::Fate;
 use carebot_database::{Db, Options, alarms, journal, params};
 use carebot_model::alarms::{Alarm, ClearReason, EntryKind, Rule, SAME, Severity};
 use carebot_model::{FamilyId, Timestamp};
@@ -15,6 +16,9 @@ use crate::failure::Result;
 const LOST: usize = 10;
 /// After how long what somebody cleared too early is raised again, and how wrong the clock can be by which it was cleared.
 const AGAIN: i64 = 20 * MINUTE;
+
+/// What was raised so lately at the end is not called untold: a provider may have failed at the first try, and the next is to come.
+const YOUNG: i64 = 2 * MINUTE;
 
 /// When a family's alarm was there by the right clock: when somebody was first told of it, and when somebody cleared it.
 type Presence = (Option<i64>, Option<i64>);
@@ -48,6 +52,33 @@ async fn counted(db: &Db, alarm: &Alarm) -> Result<Vec<i64>> {
     Ok(sensed
         .filter_map(|entry| serde_json::from_str::<serde_json::Value>(&entry.body).ok()?["complete_at"].as_i64())
         .collect())
+}
+
+/// An alarm that nobody was told of, for whoever looks for the reason; times are seconds before the end.
+async fn silent(db: &Db, alarm: &Alarm, end: i64) -> Result<String> {
+    let before =
+        |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| ((end - at.millis()) / 1_000).to_string());
+    let fates = alarms::deliveries_of(&mut db.read(), alarm).await?;
+    let deliveries = fates.iter().map(|Fate { delivery, ended }| {
+        let ended = ended.as_deref().unwrap_or("open");
+        let (made, tried) = (before(Some(delivery.created_at)), before(delivery.tried_at));
+        format!("step {} {ended} (made {made}, {} tries from {tried})", delivery.step, delivery.attempts)
+    });
+    Ok(format!(
+        "{} {} of family {}: sensed {}, raised {}, cleared {} ({:?}), climb {} from {}, step {}, next {}; deliveries: {}",
+        alarm.rule.name(),
+        alarm.id.0,
+        alarm.family,
+        before(Some(alarm.sensed_at)),
+        before(Some(alarm.raised_at)),
+        before(alarm.cleared_at),
+        alarm.clear_reason,
+        alarm.episode,
+        before(Some(alarm.climb_from)),
+        alarm.next_step,
+        before(alarm.next_at),
+        deliveries.collect::<Vec<_>>().join(", ")
+    ))
 }
 
 impl World {
@@ -122,10 +153,18 @@ impl World {
         }
         for alarm in by_family.values().flatten().filter(|alarm| alarm.severity == Severity::Crit) {
             report.alarms += 1;
-            let was_told = self.first.contains_key(&alarm.id.0);
-            report.untold += u64::from(!was_told && alarm.wants_people());
-            report.untold +=
-                u64::from(!was_told && !alarm.wants_people() && !alarm.is_settled() && alarm.acknowledged_at.is_none());
+            let is_settled = alarm.is_settled() || alarm.acknowledged_at.is_some();
+            if self.first.contains_key(&alarm.id.0) || is_settled {
+                continue;
+            }
+            if self.now() - alarm.raised_at.millis() < YOUNG {
+                report.young += 1;
+                continue;
+            }
+            report.untold += 1;
+            if report.silent.len() < LOST {
+                report.silent.push(silent(&db, alarm, self.now()).await?);
+            }
         }
         report.first.sort_unstable();
         report.calm_first.sort_unstable();

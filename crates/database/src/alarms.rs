@@ -531,7 +531,19 @@ pub async fn deliveries_of(tx: &mut Tx, alarm: &Alarm) -> Result<Vec<Fate>> {
     tx.fetch(
         format!("SELECT {DELIVERY}, ended FROM deliveries WHERE alarm_id = ? AND episode = ? ORDER BY id"),
         params![alarm.id, alarm.episode],
-        |row| Ok(Fate { delivery: delivery(row)?, ended: row.get(9)? }),
+        fate,
     )
     .await
+}
+
+fn fate(row: &Row<'_>) -> Result<Fate> {
+    Ok(Fate { delivery: delivery(row)?, ended: row.get(9)? })
+}
+
+/// What became of a delivery, if it is still there.
+///
+/// # Errors
+/// As any statement.
+pub async fn fate_of(tx: &mut Tx, id: RowId) -> Result<Option<Fate>> {
+    tx.fetch_optional(format!("SELECT {DELIVERY}, ended FROM deliveries WHERE id = ?"), params![id], fate).await
 }

@@ -2,13 +2,14 @@
 //!
 //! A delivery is for one person, one step of a ladder. Its channels are tried in the person's order until one has taken it.
 //! Handing over happens at least once: a server that dies between the channel's yes and its own commit has it handed over again, with
-//! the same id, by which receivers know it. An acknowledgement ends every delivery in its own transaction, and what is on its
+//! the same id, by which receivers know it. One that lives and only could not write remembers, and writes it down when it can. An acknowledgement ends every delivery in its own transaction, and what is on its
 //! way at that moment is broken off.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use carebot_database::alarms::{self, Delivery, Ended, Fate};
@@ -86,10 +87,29 @@ enum Outcome {
 }
 
 /// What became of a try with one channel.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Try {
     channel: Channel,
     error: Option<String>,
+}
+
+/// A notice that a channel took.
+#[derive(Clone, Debug)]
+struct Taken {
+    delivery: Delivery,
+    alarm: Alarm,
+    channel: Channel,
+    tries: Vec<Try>,
+}
+
+/// Notices that channels took while the database could not be written: nobody is told again for that by this server.
+#[derive(Debug, Default)]
+pub(crate) struct Unwritten(Mutex<HashMap<RowId, Taken>>);
+
+impl Unwritten {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RowId, Taken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A delivery that is on its way from this server, for as long as this is there.
@@ -155,9 +175,35 @@ impl Service {
 
     async fn due_notices(&self) -> Result<Vec<Delivery>> {
         let now = self.now();
-        let due = alarms::deliveries_due(&mut self.db.read(), now, BATCH).await?;
+        self.write_what_was_taken().await;
+        let mut due = alarms::deliveries_due(&mut self.db.read(), now, BATCH).await?;
+        due.retain(|delivery| !self.alarms.unwritten.lock().contains_key(&delivery.id));
         self.alarms.turned(Loop::Deliveries, now);
         Ok(due)
+    }
+
+    /// Writes down what channels took when it could not be written down. What still cannot be is left for the next turn.
+    async fn write_what_was_taken(&self) {
+        let all: Vec<_> = self.alarms.unwritten.lock().values().cloned().collect();
+        for taken in all {
+            let id = taken.delivery.id;
+            match self.write_taken(taken).await {
+                Ok(()) => drop(self.alarms.unwritten.lock().remove(&id)),
+                Err(error) => {
+                    tracing::warn!(delivery = id.0, ?error, "that a channel took a notice cannot be written down yet")
+                }
+            }
+        }
+    }
+
+    async fn write_taken(&self, taken: Taken) -> Result<()> {
+        let Taken { delivery, alarm, channel, tries } = taken;
+        // It may have been written down, and only the answer was lost; or the family is gone.
+        let fate = alarms::fate_of(&mut self.db.read(), delivery.id).await?;
+        if fate.is_some_and(|fate| fate.ended.as_deref() != Some("handed")) {
+            self.note_outcome(&delivery, &alarm, Outcome::Handed(channel), &tries).await?;
+        }
+        Ok(())
     }
 
     /// Hands one delivery over; whether a channel took it.
@@ -194,7 +240,12 @@ impl Service {
             outcome = self.try_channels(&delivery, &alarm, &contact, &mut tries) => outcome?,
             () = self.unwanted(delivery.id) => return Ok(false),
         };
-        self.note_outcome(&delivery, &alarm, outcome, &tries).await
+        let channel = if let Outcome::Handed(channel) = outcome { Some(channel) } else { None };
+        let noted = self.note_outcome(&delivery, &alarm, outcome, &tries).await;
+        if let (Err(_), Some(channel)) = (&noted, channel) {
+            self.alarms.unwritten.lock().insert(delivery.id, Taken { delivery, alarm, channel, tries });
+        }
+        noted
     }
 
     /// Comes back when a delivery that is on its way is not wanted any more.

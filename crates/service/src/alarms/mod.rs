@@ -113,6 +113,8 @@ pub(crate) struct Alarms {
     pub places: Arc<Semaphore>,
     /// Which deliveries are on their way.
     handing: Mutex<HashSet<RowId>>,
+    /// What a channel took, and what could not be written down then.
+    pub unwritten: deliver::Unwritten,
     /// Families that something just happened to here: no lease is asked for to look after them.
     fresh: Mutex<HashMap<FamilyId, i64>>,
     /// Heads of timelines that are to be sent.
@@ -150,6 +152,7 @@ impl Alarms {
                 .then(|| Cache::builder().max_capacity(50_000).time_to_live(settings.believed).build()),
             places: Arc::new(Semaphore::new(settings.at_once)),
             handing: Mutex::default(),
+            unwritten: deliver::Unwritten::default(),
             fresh: Mutex::default(),
             heads: heads::Heads::default(),
             begun: never(),

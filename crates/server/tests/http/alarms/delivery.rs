@@ -1,14 +1,31 @@
 //! Notices, and channels that do not take them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use carebot_database::DbError;
+use carebot_database::connector::faults::{Faults, Moment};
 use carebot_database::contacts::{self, Contact};
 use carebot_external::channels::Undelivered;
 use carebot_model::alarms::text::Language;
 use carebot_model::alarms::{Channel, Severity};
 
 use super::*;
+
+/// A disk without room, while it is set.
+#[derive(Debug, Default)]
+struct FullDisk(AtomicBool);
+
+impl Faults for FullDisk {
+    fn at(&self, moment: Moment) -> Result<(), DbError> {
+        let is_write = matches!(moment, Moment::Begin | Moment::Write | Moment::Commit);
+        if is_write && self.0.load(Ordering::SeqCst) {
+            Err(DbError::Unavailable("the disk is full".into()))
+        } else {
+            Ok(())
+        }
+    }
+}
 
 fn later() -> Undelivered {
     Undelivered::Later { reason: "503".into(), after: None }
@@ -52,6 +69,36 @@ both_engines! {
         let id = world.alarm(Rule::Fall).await.id;
         let failed = world.kinds(id).await.into_iter().filter(|kind| *kind == EntryKind::Failed).count();
         assert_eq!(failed, 4, "every try is in the timeline");
+    }
+
+    async fn what_a_channel_took_while_nothing_could_be_written_is_not_handed_over_again(t: TestDb) {
+        let world = World::new(&t).await;
+        let (full, post) = (Arc::new(FullDisk::default()), Postbox::default());
+        let (carrier, fills) = (post.clone(), Arc::clone(&full));
+        post.answers(move |_| {
+            fills.0.store(true, Ordering::SeqCst);
+            Ok(())
+        });
+        let db = t.open_again().await.with_faults(full.clone());
+        let other = TestApp::on(&t, db, |settings, _| settings.alarms.carrier = Some(Arc::new(carrier))).await;
+        world.fall().await;
+        let id = world.alarm(Rule::Fall).await.id;
+        other.advance(2 * SECOND).await;
+        other.service.tend_alarms().await.expect("tended");
+        other.service.hand_out_notices().await.expect_err("it was taken and could not be written down");
+        for _ in 0..10 {
+            // The lease runs out meanwhile.
+            t.clock.advance(SECOND);
+            assert_eq!(other.service.hand_out_notices().await.expect("nothing else is due"), 0);
+        }
+        assert!(!world.kinds(id).await.contains(&EntryKind::Handed));
+        full.0.store(false, Ordering::SeqCst);
+        for _ in 0..2 {
+            other.service.hand_out_notices().await.expect("handed out");
+            assert_eq!(world.kinds(id).await.into_iter().filter(|kind| *kind == EntryKind::Handed).count(), 1);
+        }
+        assert!(world.get(id).await.handed_at.is_some());
+        assert_eq!(post.whom(), [world.house.guardian.email.as_str()], "once");
     }
 
     async fn channels_are_tried_in_the_persons_order_and_every_device_gets_it(t: TestDb) {

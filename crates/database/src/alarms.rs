@@ -3,9 +3,10 @@
 //! Whoever changes an alarm holds the lock of its family's [`Journal`](crate::journal::Journal).
 
 use carebot_model::access::Permit;
-use carebot_model::alarms::{Alarm, Channel, Rule};
+use carebot_model::alarms::{Alarm, Channel, Rule, SNOOZE_CRIT, Severity};
 use carebot_model::{AccountId, FamilyId, RowId, Timestamp};
 
+use crate::rules::AHEAD;
 use crate::{Result, Row, Tx, Value, params};
 
 const COLUMNS: &str = "id, family_id, rule, severity, sensed_at, last_sensed_at, raised_at, late_by, occurrences, value, cause, cause_id,
@@ -379,6 +380,45 @@ pub async fn deliveries_due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<V
         delivery,
     )
     .await
+}
+
+/// Brings forward what a clock far ahead has planned: deliveries that it put off or had taken, ladders that it began, and put-off
+/// critical alarms. What is held back for a reason is looked at and held back again. How much there was.
+///
+/// No family is locked for this: whoever changes an alarm at this moment may store the old times, and it is to be done once more.
+///
+/// # Errors
+/// As any statement.
+pub async fn bring_forward(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    let (wrong, latest) = (now.plus_millis(AHEAD), now.plus_millis(SNOOZE_CRIT));
+    let put_off = tx
+        .execute(
+            "UPDATE deliveries SET due_at = ?, tried_at = CASE WHEN tried_at > ? THEN ? ELSE tried_at END WHERE due_at > ?",
+            params![now, now, now, wrong],
+        )
+        .await?;
+    let taken = tx
+        .execute(
+            "UPDATE deliveries SET leased_until = NULL WHERE due_at <= ? AND leased_until > ?",
+            params![wrong, wrong],
+        )
+        .await?;
+    // What `climb_from` is compared with must be changed before it: MariaDB works from left to right.
+    let begun = tx
+        .execute(
+            "UPDATE alarms SET next_at = next_at - (climb_from - ?), ask_until = ask_until - (climb_from - ?), climb_from = ?
+             WHERE next_at > ? AND climb_from > ? AND snoozed_until IS NULL",
+            params![now, now, now, wrong, wrong],
+        )
+        .await?;
+    let snoozed = tx
+        .execute(
+            "UPDATE alarms SET next_at = ?, snoozed_until = ?, climb_from = CASE WHEN climb_from > ? THEN ? ELSE climb_from END
+             WHERE next_at > ? AND snoozed_until > ? AND severity = ?",
+            params![latest, latest, latest, latest, latest, latest, Severity::Crit],
+        )
+        .await?;
+    Ok(put_off + taken + begun + snoozed)
 }
 
 /// Takes a delivery for oneself until a time; false if somebody else has it, or it is not to be done now, or not any more.

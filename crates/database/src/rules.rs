@@ -233,6 +233,14 @@ pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<(FamilyI
     .await
 }
 
+/// Has every rule look whose time was set by a clock far ahead; it plans anew. How many there were.
+///
+/// # Errors
+/// As any statement.
+pub async fn look_again(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    tx.execute("UPDATE rule_states SET due_at = ? WHERE due_at > ?", params![now, now.plus_millis(AHEAD)]).await
+}
+
 /// Gives every family its rules that need no report to look: whoever made the family, and however.
 ///
 /// # Errors
@@ -260,7 +268,7 @@ pub async fn made_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestamp>>
 
 /// How far ahead clocks of servers may differ, in milliseconds. What lies further ahead was noted by one that was wrong, and is no
 /// sign of anybody.
-const AHEAD: i64 = 5 * 60_000;
+pub(crate) const AHEAD: i64 = 5 * 60_000;
 
 /// The newest of a family's readings in a table up to a time, by when it came in.
 async fn newest_in(tx: &mut Tx, table: &str, family: FamilyId, until: Timestamp) -> Result<Option<Timestamp>> {

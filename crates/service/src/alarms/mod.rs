@@ -30,7 +30,7 @@ mod climb;
 mod raise;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -121,6 +121,8 @@ pub(crate) struct Alarms {
     pub heads: heads::Heads,
     /// When the loops were started, unix milliseconds; [`NEVER`] where nobody has.
     begun: AtomicI64,
+    /// Whether the last beat was of a clock far ahead of this server's.
+    is_behind: AtomicBool,
     /// When each loop last came round, unix milliseconds, or [`NEVER`].
     turned: [AtomicI64; 4],
 }
@@ -156,6 +158,7 @@ impl Alarms {
             fresh: Mutex::default(),
             heads: heads::Heads::default(),
             begun: never(),
+            is_behind: AtomicBool::new(false),
             turned: [never(), never(), never(), never()],
             settings,
         }
@@ -322,6 +325,7 @@ impl Service {
         let last = journal::read_signal(&mut self.db.read(), ALIVE).await?;
         // Clocks of several servers differ a little: a beat that seems to come from the future was none the less one.
         let alive = last.filter(|last| at.abs_diff(*last) < STILL);
+        self.mind_the_clock(now, alive.is_none() && last.is_some_and(|last| at < last)).await?;
         carebot_database::transact!(self.db, tx => {
             if alive.is_none() {
                 journal::set_signal(&mut tx, BACK, at).await?;
@@ -329,6 +333,31 @@ impl Service {
             journal::set_signal(&mut tx, ALIVE, alive.map_or(at, |last| last.max(at))).await
         })?;
         self.alarms.turned(Loop::Beat, now);
+        Ok(())
+    }
+
+    /// While a clock of a server was far ahead, and once more when it is right again: what it planned is brought forward. A robot's fall
+    /// would otherwise wait for as long as the clock was wrong, nine hours where a machine keeps Korean time as if it were UTC.
+    async fn mind_the_clock(&self, now: Timestamp, is_behind: bool) -> Result<()> {
+        let is_new = self.alarms.is_behind.load(Ordering::Relaxed) != is_behind;
+        if !is_behind && !is_new {
+            return Ok(());
+        }
+        let changed = carebot_database::transact!(self.db, tx => {
+            // Each rule plans anew when it looks: once is enough.
+            let rules = if is_new { rules::look_again(&mut tx, now).await? } else { 0 };
+            Ok::<_, DbError>(rules + alarms::bring_forward(&mut tx, now).await?)
+        })?;
+        self.alarms.is_behind.store(is_behind, Ordering::Relaxed);
+        if is_new && is_behind {
+            tracing::warn!(
+                changed,
+                "a clock was far ahead of this server's: what it planned is done now; have clocks kept right by NTP"
+            );
+        }
+        self.alarms.rules.notify_one();
+        self.alarms.ladders.notify_one();
+        self.alarms.deliveries.notify_one();
         Ok(())
     }
 

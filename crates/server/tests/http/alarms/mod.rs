@@ -2,6 +2,7 @@
 
 mod again;
 mod chain;
+mod clocks;
 mod delivery;
 mod falls;
 mod ladder;

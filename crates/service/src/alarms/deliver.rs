@@ -190,7 +190,7 @@ impl Service {
             match self.write_taken(taken).await {
                 Ok(()) => drop(self.alarms.unwritten.lock().remove(&id)),
                 Err(error) => {
-                    tracing::warn!(delivery = id.0, ?error, "that a channel took a notice cannot be written down yet")
+                    tracing::warn!(delivery = id.0, ?error, "that a channel took a notice cannot be written down yet");
                 }
             }
         }

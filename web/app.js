@@ -139,8 +139,9 @@ const keep = (name, value) => {
 const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
 
 // The number of this device, without which the button of the list is left, and where its notices go.
-const [device, place] = ['carebot-push-device', 'carebot-push-place'];
-const remember = (id, endpoint) => { keep(device, id); keep(place, endpoint); };
+// And whose they are.
+const [device, place, owner] = ['carebot-push-device', 'carebot-push-place', 'carebot-push-account'];
+const remember = (id, endpoint) => { keep(device, id); keep(place, endpoint); keep(owner, id && document.body.dataset.signedIn); };
 const remembered = () => kept(device);
 
 async function subscribe(worker) {
@@ -163,8 +164,10 @@ const forget = (id) =>
 async function renewPush(worker) {
   const id = remembered();
   if (id === null || !('PushManager' in window) || Notification.permission !== 'granted') return;
+  // Somebody else who is signed in here now has asked for none.
+  if (kept(owner) !== document.body.dataset.signedIn) return;
   const made = await worker.pushManager.getSubscription();
-  if (made && made.endpoint === (kept(place) ?? made.endpoint)) return;
+  if (made?.endpoint === kept(place)) return;
   await subscribe(worker);
   if (remembered() !== id) await forget(id);
 }

@@ -31,6 +31,12 @@ self.addEventListener('fetch', (event) => {
   }
 });
 
+// The picture of an alarm as this server has it. Robots name it with whatever host they know.
+function pictureOf(alarm) {
+  const at = String(alarm?.image_url ?? '').indexOf('/access/');
+  return at < 0 ? undefined : alarm.image_url.slice(at) + '?w=640';
+}
+
 self.addEventListener('push', (event) => {
   let told = {};
   try { told = event.data.json(); } catch { /* Something that is no notice of ours: said without words. */ }
@@ -43,6 +49,8 @@ self.addEventListener('push', (event) => {
     badge: '/app/static/icon-192.png?v=' + version,
     data: { link: told.link },
   };
+  const image = pictureOf(told.data?.alarm);
+  if (image) options.image = image;
   event.waitUntil(self.registration.showNotification(told.title ?? 'carebot', options));
 });
 

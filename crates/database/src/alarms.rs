@@ -2,11 +2,13 @@
 //!
 //! Whoever changes an alarm holds the lock of its family's [`Journal`](crate::journal::Journal).
 
+use std::sync::LazyLock;
+
 use carebot_model::access::Permit;
-use carebot_model::alarms::{Alarm, Channel, Rule, SNOOZE_CRIT, Severity};
+use carebot_model::alarms::{Alarm, Channel, Rule, Severity};
 use carebot_model::{AccountId, FamilyId, RowId, Timestamp};
 
-use crate::rules::AHEAD;
+use crate::rules::{OF_THIS_VERSION, names};
 use crate::{Result, Row, Tx, Value, params};
 
 const COLUMNS: &str = "id, family_id, rule, severity, sensed_at, last_sensed_at, raised_at, late_by, occurrences, value, cause, cause_id,
@@ -240,7 +242,11 @@ pub async fn list(
     let active = if only_active { " AND open_rule IS NOT NULL" } else { "" };
     let before = before.unwrap_or(RowId(i64::MAX));
     tx.fetch(
-        format!("SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND id < ?{active} ORDER BY raised_at DESC, id DESC LIMIT ?"),
+        format!(
+            "SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND id < ?{active} AND rule IN ({})
+             ORDER BY raised_at DESC, id DESC LIMIT ?",
+            *OF_THIS_VERSION
+        ),
         params![*permit.resource(), before, limit],
         alarm,
     )
@@ -257,8 +263,10 @@ pub async fn open_of(tx: &mut Tx, permits: &[Permit<FamilyId>]) -> Result<Vec<Al
     for step in permits.chunks(STEP) {
         let marks = vec!["?"; step.len()].join(",");
         let values = step.iter().map(|permit| Value::from(*permit.resource())).collect();
-        let sql =
-            format!("SELECT {COLUMNS} FROM alarms WHERE family_id IN ({marks}) AND open_rule IS NOT NULL ORDER BY id");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM alarms WHERE family_id IN ({marks}) AND open_rule IN ({}) ORDER BY id",
+            *OF_THIS_VERSION
+        );
         open.extend(tx.fetch(sql, values, alarm).await?);
     }
     Ok(open)
@@ -270,7 +278,10 @@ pub async fn open_of(tx: &mut Tx, permits: &[Permit<FamilyId>]) -> Result<Vec<Al
 /// As any statement.
 pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<(RowId, FamilyId, Timestamp)>> {
     tx.fetch(
-        "SELECT id, family_id, next_at FROM alarms WHERE next_at <= ? ORDER BY next_at LIMIT ?",
+        format!(
+            "SELECT id, family_id, next_at FROM alarms WHERE next_at <= ? AND rule IN ({}) ORDER BY next_at LIMIT ?",
+            *OF_THIS_VERSION
+        ),
         params![now, limit],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )
@@ -295,8 +306,9 @@ pub async fn next_due(tx: &mut Tx) -> Result<Option<Timestamp>> {
 pub async fn asking(tx: &mut Tx, permit: &Permit<FamilyId>, now: Timestamp) -> Result<Vec<Alarm>> {
     tx.fetch(
         format!(
-            "SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND open_rule IS NOT NULL AND ask_until > ? AND answer IS NULL
-             ORDER BY id"
+            "SELECT {COLUMNS} FROM alarms WHERE family_id = ? AND open_rule IN ({}) AND ask_until > ? AND answer IS NULL
+             ORDER BY id",
+            *OF_THIS_VERSION
         ),
         params![*permit.resource(), now],
         alarm,
@@ -367,58 +379,71 @@ pub async fn send(tx: &mut Tx, new: &Delivery, due_at: Timestamp) -> Result<bool
     Ok(true)
 }
 
-/// Deliveries that are due and that nobody works on, the longest due first.
+/// Deliveries that are due and that nobody works on, each with whether it comes first: those of a danger to life before other critical ones and
+/// these before the rest, what was never tried before what was, the longest due first.
 ///
 /// # Errors
 /// As any statement.
-pub async fn deliveries_due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
+pub async fn deliveries_due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<(Delivery, bool)>> {
+    static FIRST: LazyLock<String> = LazyLock::new(|| names(Rule::ALL.iter().filter(|rule| rule.comes_first())));
+    let columns = DELIVERY.split(", ").map(|column| format!("d.{column}")).collect::<Vec<_>>().join(", ");
+    let rank =
+        format!("CASE WHEN a.severity <> '{}' THEN 2 WHEN a.rule IN ({}) THEN 0 ELSE 1 END", Severity::Crit, *FIRST);
     tx.fetch(
         format!(
-            "SELECT {DELIVERY} FROM deliveries WHERE due_at <= ? AND (leased_until IS NULL OR leased_until < ?) ORDER BY due_at LIMIT ?"
+            "SELECT {columns}, {rank} FROM deliveries d JOIN alarms a ON a.id = d.alarm_id
+             WHERE d.due_at <= ? AND (d.leased_until IS NULL OR d.leased_until < ?) AND a.rule IN ({})
+             ORDER BY {rank}, CASE WHEN d.attempts = 0 THEN 0 ELSE 1 END, d.due_at LIMIT ?",
+            *OF_THIS_VERSION
         ),
         params![now, now, limit],
-        delivery,
+        |row| Ok((delivery(row)?, row.get::<i32>(9)? == 0)),
     )
     .await
 }
 
-/// Brings forward what a clock far ahead has planned: deliveries that it put off or had taken, ladders that it began, and put-off
-/// critical alarms. What is held back for a reason is looked at and held back again. How much there was.
-///
-/// No family is locked for this: whoever changes an alarm at this moment may store the old times, and it is to be done once more.
+/// Brings deliveries forward that a clock which was ahead put off or had taken: they are looked at now, and what is held back for a
+/// reason is held back again. What comes after `wrong` is of that clock; `by` is how far it was ahead, in milliseconds. How many
+/// there were.
 ///
 /// # Errors
 /// As any statement.
-pub async fn bring_forward(tx: &mut Tx, now: Timestamp) -> Result<u64> {
-    let (wrong, latest) = (now.plus_millis(AHEAD), now.plus_millis(SNOOZE_CRIT));
-    let put_off = tx
+pub async fn bring_deliveries_forward(tx: &mut Tx, now: Timestamp, wrong: Timestamp, by: i64) -> Result<u64> {
+    let tried = tx
         .execute(
-            "UPDATE deliveries SET due_at = ?, tried_at = CASE WHEN tried_at > ? THEN ? ELSE tried_at END WHERE due_at > ?",
-            params![now, now, now, wrong],
+            "UPDATE deliveries SET tried_at = tried_at - ? WHERE due_at IS NOT NULL AND tried_at > ?",
+            params![by, wrong],
         )
         .await?;
     let taken = tx
         .execute(
-            "UPDATE deliveries SET leased_until = NULL WHERE due_at <= ? AND leased_until > ?",
-            params![wrong, wrong],
+            "UPDATE deliveries SET leased_until = NULL WHERE due_at IS NOT NULL AND leased_until > ?",
+            params![wrong],
         )
         .await?;
-    // What `climb_from` is compared with must be changed before it: MariaDB works from left to right.
-    let begun = tx
-        .execute(
-            "UPDATE alarms SET next_at = next_at - (climb_from - ?), ask_until = ask_until - (climb_from - ?), climb_from = ?
-             WHERE next_at > ? AND climb_from > ? AND snoozed_until IS NULL",
-            params![now, now, now, wrong, wrong],
-        )
-        .await?;
-    let snoozed = tx
-        .execute(
-            "UPDATE alarms SET next_at = ?, snoozed_until = ?, climb_from = CASE WHEN climb_from > ? THEN ? ELSE climb_from END
-             WHERE next_at > ? AND snoozed_until > ? AND severity = ?",
-            params![latest, latest, latest, latest, latest, latest, Severity::Crit],
-        )
-        .await?;
-    Ok(put_off + taken + begun + snoozed)
+    let put_off = tx.execute("UPDATE deliveries SET due_at = ? WHERE due_at > ?", params![now, wrong]).await?;
+    Ok(tried + taken + put_off)
+}
+
+/// The alarms about which nothing is to be done before a time: a page of them, after an alarm if one is given.
+///
+/// # Errors
+/// As any statement.
+pub async fn planned_after(
+    tx: &mut Tx,
+    time: Timestamp,
+    behind: Option<RowId>,
+    limit: u32,
+) -> Result<Vec<(RowId, FamilyId)>> {
+    tx.fetch(
+        format!(
+            "SELECT id, family_id FROM alarms WHERE next_at > ? AND id > ? AND rule IN ({}) ORDER BY id LIMIT ?",
+            *OF_THIS_VERSION
+        ),
+        params![time, behind.unwrap_or(RowId(-1)), limit],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+    .await
 }
 
 /// Takes a delivery for oneself until a time; false if somebody else has it, or it is not to be done now, or not any more.

@@ -112,6 +112,24 @@ pub async fn delete_session(tx: &mut Tx, token: TokenHash) -> Result<bool> {
     Ok(tx.execute("DELETE FROM sessions WHERE token_hash = ?", params![token]).await? == 1)
 }
 
+/// Signs a session out; says whether it was live. A robot's stays as revoked: its programs share one, and what the others report with it
+/// must be recognised and shown.
+///
+/// # Errors
+/// As any statement.
+pub async fn sign_out(tx: &mut Tx, token: TokenHash, now: Timestamp) -> Result<bool> {
+    let revoked = tx
+        .execute(
+            "UPDATE sessions SET revoked_at = ? WHERE token_hash = ? AND kind = ? AND revoked_at IS NULL",
+            params![now, token, SessionKind::Robot],
+        )
+        .await?;
+    let deleted = tx
+        .execute("DELETE FROM sessions WHERE token_hash = ? AND kind = ?", params![token, SessionKind::Person])
+        .await?;
+    Ok(revoked + deleted == 1)
+}
+
 /// Who calls with a token: account, role, session, own family and memberships in one statement.
 ///
 /// # Errors

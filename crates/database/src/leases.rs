@@ -10,6 +10,10 @@ use carebot_model::Timestamp;
 use crate::connector::error::DbError;
 use crate::{Db, Result, params};
 
+/// How far clocks of servers may differ, in milliseconds. A lease that ends later than one taken now would is of a clock that was
+/// wrong, and of nobody: a server that died with it would keep others from its job for as long as it was wrong.
+const APART: i64 = 5 * 60_000;
+
 /// Takes a lease that is free, has run out or is one's own, and holds it for `length` from now on; says whether it is held.
 ///
 /// # Errors
@@ -18,8 +22,9 @@ pub async fn claim(db: &Db, name: &'static str, holder: i64, now: Timestamp, len
     let until = now.plus_millis(i64::try_from(length.as_millis()).unwrap_or(i64::MAX));
     let taken = db
         .execute(
-            "UPDATE job_leases SET holder = ?, leased_until = ? WHERE name = ? AND (holder = ? OR leased_until < ?)",
-            params![holder, until, name, holder, now],
+            "UPDATE job_leases SET holder = ?, leased_until = ?
+             WHERE name = ? AND (holder = ? OR leased_until < ? OR leased_until > ?)",
+            params![holder, until, name, holder, now, until.plus_millis(APART)],
         )
         .await?;
     if taken == 1 {

@@ -13,10 +13,12 @@ use crate::{Result, Row, Tx, params};
 
 /// The rules that this version knows, as SQL: beside a newer one, or after it was taken back, there can be others, and the known ones
 /// must be judged all the same.
-static OF_THIS_VERSION: LazyLock<String> = LazyLock::new(|| {
-    let names: Vec<_> = Rule::ALL.iter().map(|rule| format!("'{rule}'")).collect();
-    names.join(",")
-});
+pub(crate) static OF_THIS_VERSION: LazyLock<String> = LazyLock::new(|| names(Rule::ALL.iter()));
+
+/// Names of rules as SQL.
+pub(crate) fn names<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
+    rules.map(|rule| format!("'{rule}'")).collect::<Vec<_>>().join(",")
+}
 
 /// What a family set about a rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -233,12 +235,12 @@ pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<(FamilyI
     .await
 }
 
-/// Has every rule look whose time was set by a clock far ahead; it plans anew. How many there were.
+/// Has every rule look now that was to look after a time; it plans anew. How many there were.
 ///
 /// # Errors
 /// As any statement.
-pub async fn look_again(tx: &mut Tx, now: Timestamp) -> Result<u64> {
-    tx.execute("UPDATE rule_states SET due_at = ? WHERE due_at > ?", params![now, now.plus_millis(AHEAD)]).await
+pub async fn look_again(tx: &mut Tx, now: Timestamp, after: Timestamp) -> Result<u64> {
+    tx.execute("UPDATE rule_states SET due_at = ? WHERE due_at > ?", params![now, after]).await
 }
 
 /// Gives every family its rules that need no report to look: whoever made the family, and however.
@@ -268,7 +270,7 @@ pub async fn made_at(tx: &mut Tx, family: FamilyId) -> Result<Option<Timestamp>>
 
 /// How far ahead clocks of servers may differ, in milliseconds. What lies further ahead was noted by one that was wrong, and is no
 /// sign of anybody.
-pub(crate) const AHEAD: i64 = 5 * 60_000;
+const AHEAD: i64 = 5 * 60_000;
 
 /// The newest of a family's readings in a table up to a time, by when it came in.
 async fn newest_in(tx: &mut Tx, table: &str, family: FamilyId, until: Timestamp) -> Result<Option<Timestamp>> {

@@ -14,6 +14,7 @@ use crate::json;
 pub type Answer = Result<Response, ApiError>;
 
 static JSON: HeaderValue = HeaderValue::from_static("application/json");
+static CORRECTED: HeaderName = HeaderName::from_static("carebot-corrected");
 static THINNED: HeaderName = HeaderName::from_static("carebot-thinned");
 static TRUNCATED: HeaderName = HeaderName::from_static("carebot-truncated");
 
@@ -45,6 +46,14 @@ pub fn says(status: StatusCode, message: &str) -> Answer {
 /// `{"message","result"}`.
 pub fn gives(status: StatusCode, message: &str, result: &impl Serialize) -> Answer {
     Ok(json_response(status, &Envelope { message, result: Some(result) }))
+}
+
+/// An answer that says so if the time at which something was sensed had to be corrected.
+pub fn corrected(mut response: Response, is_corrected: bool) -> Response {
+    if is_corrected {
+        response.headers_mut().insert(&CORRECTED, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// A list: one message for rows, another for none.

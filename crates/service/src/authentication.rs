@@ -171,7 +171,8 @@ impl Service {
         let Some(hash) = token.and_then(token_hash) else { return Ok(false) };
         // Whether or not that is known to succeed, it is not believed any more.
         self.sessions.forget(&hash);
-        let existed = transact!(self.db, tx => { sessions::delete_session(&mut tx, hash).await })?;
+        let now = self.now();
+        let existed = transact!(self.db, tx => { sessions::sign_out(&mut tx, hash, now).await })?;
         self.session_ended(&hash).await;
         Ok(existed)
     }

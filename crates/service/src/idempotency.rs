@@ -2,8 +2,8 @@
 
 use carebot_database::idempotency::{self, Earlier, Keyed};
 use carebot_database::{Tx, transact};
-use carebot_model::RowId;
 use carebot_model::access::Actor;
+use carebot_model::{RowId, Timestamp};
 
 use crate::{Error, Result, Service};
 
@@ -12,6 +12,15 @@ pub const USED: &str = "This Idempotency-Key was used for another request";
 
 /// For how long requests that were carried out are remembered, in milliseconds: 30 days.
 const KEPT: i64 = 30 * 24 * 3_600_000;
+
+/// What a client says of a request besides its content.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// Its own key for it: with one it is carried out once, however often it is sent.
+    pub key: Option<&'a str>,
+    /// When what it tells of happened; now if absent.
+    pub sensed_at: Option<Timestamp>,
+}
 
 /// A caller's request, if it has a key: which operation, and all that it says.
 pub(crate) fn keyed(actor: &Actor, operation: &str, key: Option<&str>, content: &[Option<&str>]) -> Option<Keyed> {

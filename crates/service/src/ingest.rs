@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use carebot_database::journal::Journal;
 use carebot_database::rules::{self, Robot};
@@ -31,7 +31,7 @@ pub const TOO_MANY: &str = "A batch can hold at most 1000 reports";
 /// How many reports are stored in one transaction.
 const CHUNK: usize = 200;
 /// How often at most a family is told that a session of its robot is refused, in milliseconds.
-const TOLD: i64 = 600_000;
+pub(crate) const TOLD: i64 = 600_000;
 
 wire_enum!(
     /// What became of a report of a batch.
@@ -94,7 +94,7 @@ impl Processed {
     }
 }
 
-type Arrive = dyn FnOnce(&Service, Origin, Option<RowId>, &RuleSet) -> Result<Waiting> + Send + Sync;
+type Arrive = dyn FnOnce(&Service, Origin, Option<RowId>, (FamilyId, &RuleSet)) -> Result<Waiting> + Send + Sync;
 
 /// The fields of a report, whatever its kind.
 pub struct Reading {
@@ -107,18 +107,18 @@ impl Reading {
     pub fn new<K: StatusKind>(fields: K) -> Self {
         Self {
             image_url: image_url(&fields),
-            arrive: Box::new(|service, origin, picture, set| {
-                let key = origin.key.clone().unwrap_or_default();
+            arrive: Box::new(|service, origin, picture, (family, set)| {
                 let mut arrival = service.arrival(fields, origin, picture, Some(set))?;
+                service.have_noticed(family, &mut arrival);
                 Ok(Waiting {
                     place: 0,
                     kind: K::NAME,
-                    key,
+                    key: arrival.report.source_key.clone().unwrap_or_default(),
                     reported_at: arrival.report.reported_at,
                     marks: std::mem::take(&mut arrival.marks),
                     late: arrival.late.take(),
-                    is_critical: arrival.is_critical,
-                    taken: if arrival.is_corrected { Taken::Corrected } else { Taken::Stored },
+                    is_told: arrival.is_told,
+                    taken: arrival.taken,
                     report: Box::new(arrival),
                 })
             }),
@@ -182,7 +182,8 @@ struct Waiting {
     marks: Vec<Rule>,
     /// When it was sensed, if that has to be noted: once for all reports of a transaction.
     late: Option<Timestamp>,
-    is_critical: bool,
+    /// Whether an event tells of it.
+    is_told: bool,
     /// What has become of it when it is stored.
     taken: Taken,
     report: Box<dyn Store>,
@@ -300,8 +301,18 @@ impl Service {
                 Err(message) => batch.refuse(place, &message),
             }
         }
-        for desk in std::mem::take(&mut batch.desks) {
-            self.take_in(&desk, &mut batch).await?;
+        let desks = std::mem::take(&mut batch.desks);
+        for (place, desk) in desks.iter().enumerate() {
+            let taken = self.take_in(desk, &mut batch).await;
+            if taken.is_err() {
+                // It is sent again, and is to be told then.
+                for desk in &desks[place..] {
+                    for waiting in desk.waiting.iter().filter(|waiting| waiting.is_told) {
+                        self.noticed.unclaim(&(*desk.permit.resource(), waiting.kind));
+                    }
+                }
+            }
+            taken?;
         }
         Ok(Processed::of(batch.outcomes))
     }
@@ -336,7 +347,7 @@ impl Service {
         let arrived = match self.desk(actor, family, &mut batch.desks).await {
             Ok(desk) => {
                 let origin = Origin { key: Some(key), sensed_at: Some(sensed_at) };
-                (reading.arrive)(self, origin, picture, &desk.set)
+                (reading.arrive)(self, origin, picture, (*desk.permit.resource(), &desk.set))
                     .map(|waiting| desk.waiting.push(Waiting { place, ..waiting }))
             }
             Err(error) => Err(error),
@@ -402,10 +413,10 @@ impl Service {
     /// Stores reports of a family in one transaction; what became of each.
     async fn store_together(&self, permit: &Permit<FamilyId>, chunk: &[Waiting]) -> Result<Vec<Taken>, DbError> {
         let (family, now) = (*permit.resource(), self.now());
-        let is_critical = chunk.iter().any(|waiting| waiting.is_critical);
+        let is_told = chunk.iter().any(|waiting| waiting.is_told);
         let (taken, written, has_marks, is_late) = transact!(self.db, tx => {
             // First, so that everybody takes the locks in one order.
-            let mut journal = if is_critical { Some(Journal::open(&mut tx, family, now).await?) } else { None };
+            let mut journal = if is_told { Some(Journal::open(&mut tx, family, now).await?) } else { None };
             let mut known = known(&mut tx, permit, chunk).await?;
             let (mut taken, mut marks) = (Vec::with_capacity(chunk.len()), BTreeMap::new());
             let mut late: BTreeMap<&'static str, Vec<Timestamp>> = BTreeMap::new();
@@ -518,7 +529,7 @@ impl Service {
         }
         let told = self.tell_refused(session, account, action, now).await;
         if told.is_err() {
-            self.refusals.unclaim(session);
+            self.refusals.unclaim(&session);
         }
         told
     }
@@ -616,32 +627,4 @@ fn refusal() -> String {
         "RCPTN_RGN_NM": "우리 집",
     })
     .to_string()
-}
-
-/// Of which sessions this server told lately that they are refused.
-#[derive(Debug, Default)]
-pub(crate) struct Refusals(Mutex<HashMap<RowId, Timestamp>>);
-
-impl Refusals {
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<RowId, Timestamp>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes it on itself to tell; false if that was done lately.
-    fn claim(&self, session: RowId, now: Timestamp) -> bool {
-        let mut sessions = self.sessions();
-        sessions.retain(|_, told| (0..TOLD).contains(&now.since(*told)));
-        match sessions.entry(session) {
-            std::collections::hash_map::Entry::Occupied(_) => false,
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(now);
-                true
-            }
-        }
-    }
-
-    /// It could not be told: the next one tries again.
-    fn unclaim(&self, session: RowId) {
-        self.sessions().remove(&session);
-    }
 }

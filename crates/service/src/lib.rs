@@ -41,6 +41,7 @@ pub mod weather;
 
 mod access;
 mod change;
+mod lately;
 mod sessions;
 mod shares;
 
@@ -48,11 +49,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::lately::Lately;
 use carebot_database::ambient::{Clock, Rng, RowIds};
 use carebot_database::{Db, DbError, leases, migrate};
 use carebot_external::channels::push::VapidKey;
 use carebot_model::authentication::IdleLimits;
-use carebot_model::{RowId, Timestamp};
+use carebot_model::{FamilyId, RowId, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
@@ -178,7 +180,10 @@ pub struct Service {
     vapid: tokio::sync::OnceCell<Arc<VapidKey>>,
     tests: reach::Tests,
     /// Of which robots' sessions it was told that they are refused.
-    refusals: ingest::Refusals,
+    /// Of which sessions this server told lately that they are refused.
+    refusals: Lately<RowId>,
+    /// Of which families and kinds an event told lately that a reading is beyond a bound.
+    noticed: Lately<(FamilyId, &'static str)>,
     /// Thinned reports of those who ask again and again.
     polls: polls::Polls,
     /// Until when this server knows that everything is summed up.
@@ -234,7 +239,8 @@ impl Service {
             trying: shares::Shares::new(alarms::replay::AT_ONCE),
             vapid: tokio::sync::OnceCell::new(),
             tests: reach::Tests::default(),
-            refusals: ingest::Refusals::default(),
+            refusals: Lately::new(ingest::TOLD),
+            noticed: Lately::new(status::NOTICED),
             polls: polls::Polls::new(settings.poll_cache),
             rolled: Mutex::default(),
             late_come: Notify::new(),

@@ -20,8 +20,9 @@ use serde_json::json;
 
 use crate::access::general;
 use crate::alarms::Danger;
-use crate::idempotency::{earlier, keyed};
+use crate::idempotency::{Request, earlier, keyed};
 use crate::pages::{Bounds, Pages, Step};
+use crate::status::sensed;
 use crate::{Error, Result, Service};
 
 const MISSING: Error = Error::NotFound("Message does not exist");
@@ -91,8 +92,8 @@ impl Service {
         to: &str,
         content: Option<String>,
         image_url: Option<String>,
-        key: Option<&str>,
-    ) -> Result<RowId> {
+        request: Request<'_>,
+    ) -> Result<(RowId, bool)> {
         let no_receiver = Error::NotFound("Received user does not exist");
         let from = match self.account(actor, from, Action::MessageSendAs).await {
             Err(Error::NotFound(_)) => return Err(Error::NotFound("Sending user does not exist")),
@@ -116,6 +117,7 @@ impl Service {
         let picture = self.picture_named(actor, new.image_url.as_ref().map(LongText::as_str)).await?;
         let viewers = [Viewer::Account(new.to_id), Viewer::Account(new.from_id)];
         let now = self.now();
+        let (sensed_at, is_corrected) = sensed(request.sensed_at, true, now)?;
         let id = self.next_id(now)?;
         let content = [
             Some(new.from_id.as_str()),
@@ -123,7 +125,7 @@ impl Service {
             new.content.as_ref().map(LongText::as_str),
             new.image_url.as_ref().map(LongText::as_str),
         ];
-        let keyed = keyed(actor, "send_message", key, &content);
+        let keyed = keyed(actor, "send_message", request.key, &content);
         let is_cry = new.content.as_ref().is_some_and(|text| text.as_str().trim_start().starts_with(CRY_FOR_HELP));
         let (id, written) = transact!(self.db, tx => {
             let own = families::id_by_main_user(&mut tx, new.from_id).await?;
@@ -156,7 +158,7 @@ impl Service {
             if is_cry && own.is_some() {
                 let danger = Danger {
                     image_url: new.image_url.as_ref().map(|url| url.as_str().to_owned()),
-                    ..Danger::at(Rule::Sos, Severity::Crit, now, (Cause::Message, Some(id)))
+                    ..Danger::at(Rule::Sos, Severity::Crit, sensed_at, (Cause::Message, Some(id)))
                 };
                 self.raise(&mut tx, &mut open, danger).await?;
             }
@@ -165,7 +167,7 @@ impl Service {
         if let Some(written) = &written {
             self.written(written);
         }
-        Ok(id)
+        Ok((id, is_corrected))
     }
 
     /// The caller's own messages, page by page.

@@ -15,9 +15,10 @@ use carebot_model::{FamilyId, RowId};
 use serde_json::json;
 
 use crate::alarms::Danger;
-use crate::idempotency::{earlier, keyed};
+use crate::idempotency::{Request, earlier, keyed};
 use crate::messages::{OptionalRange, element_id};
 use crate::pages::{Bounds, Pages, Step};
+use crate::status::sensed;
 use crate::{Error, Result, Service};
 
 const MISSING: Error = Error::NotFound("Notification not found");
@@ -34,7 +35,8 @@ fn rule_of(said: &str) -> Rule {
 const GRADE: Error = Error::Invalid("Invalid value provided for account details (notification_grade)");
 
 impl Service {
-    /// Makes a notification; its number. An absent grade is `none`. With a key it is made once, however often it is asked for.
+    /// Makes a notification; its number, and whether its time had to be corrected. An absent grade is `none`. With a key it is made once,
+    /// however often it is asked for. What is critical is judged by when it was sensed.
     ///
     /// # Errors
     /// In this order: [`Error::Invalid`] grade, [`Error::Forbidden`] or [`Error::NotFound`], [`Error::TooLong`],
@@ -46,8 +48,8 @@ impl Service {
         grade: Option<&str>,
         description: Option<String>,
         image_url: Option<String>,
-        key: Option<&str>,
-    ) -> Result<RowId> {
+        request: Request<'_>,
+    ) -> Result<(RowId, bool)> {
         let grade = grade.map_or(Ok(Grade::None), |grade| Grade::parse_any_case(grade).ok_or(GRADE))?;
         let permit = self.family(actor, family, Action::NotificationCreate).await?;
         let long = |field, text: Option<String>| {
@@ -58,8 +60,10 @@ impl Service {
             description: long("descriptions", description)?,
             image_url: long("image_url", image_url)?,
         };
+        self.note_robot(actor).await?;
         let picture = self.picture_named(actor, new.image_url.as_ref().map(LongText::as_str)).await?;
         let now = self.now();
+        let (sensed_at, is_corrected) = sensed(request.sensed_at, true, now)?;
         let id = self.next_id(now)?;
         let family = *permit.resource();
         let content = [
@@ -68,7 +72,7 @@ impl Service {
             new.description.as_ref().map(LongText::as_str),
             new.image_url.as_ref().map(LongText::as_str),
         ];
-        let keyed = keyed(actor, "notify", key, &content);
+        let keyed = keyed(actor, "notify", request.key, &content);
         let made = transact!(self.db, tx => {
             let mut journal = Journal::open(&mut tx, family, now).await?;
             if let Some(made) = earlier(&mut tx, keyed.as_ref()).await? {
@@ -86,7 +90,7 @@ impl Service {
                     image_url: new.image_url.as_ref().map(|url| url.as_str().to_owned()),
                     adopts: Some(id),
                     inputs: json!({"grade": new.grade}),
-                    ..Danger::at(rule_of(said), Severity::Crit, now, (Cause::Notification, Some(id)))
+                    ..Danger::at(rule_of(said), Severity::Crit, sensed_at, (Cause::Notification, Some(id)))
                 };
                 self.raise(&mut tx, &mut journal, danger).await?;
             }
@@ -97,7 +101,7 @@ impl Service {
                 if let Some(written) = &written {
                     self.written(written);
                 }
-                Ok(id)
+                Ok((id, is_corrected))
             }
             Err(Error::Internal(DbError::MissingParent)) => Err(Error::Forbidden),
             Err(error) => Err(error),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use carebot_database::images::Viewer;
 use carebot_database::journal::{Journal, Written};
 use carebot_database::listing::Range;
+use carebot_database::rules::Robot;
 use carebot_database::status::{self, NewReport};
 use carebot_database::{DbError, Tx, idempotency, rollups, rules, transact};
 use carebot_model::access::{Action, Actor, Permit};
@@ -30,6 +31,10 @@ pub const OLDEST: i64 = 7 * 24 * 3_600_000;
 /// How far a robot's clock may be ahead, in milliseconds. What is further ahead was sensed now.
 pub const AHEAD: i64 = 5 * 60_000;
 
+/// How often at most an event tells of a family's readings of a kind that they are beyond a bound, in milliseconds: a robot may
+/// report every second then, and the alarm tells of the rest.
+pub(crate) const NOTICED: i64 = 60_000;
+
 /// Why an older one is refused.
 pub const TOO_OLD: &str = "A report can be at most 7 days old (sensed_at)";
 
@@ -46,6 +51,13 @@ impl Origin {
     /// Of a report by itself; a key may be longer than those of batches.
     pub fn new(key: Option<String>, sensed_at: Option<Timestamp>) -> Self {
         Self { key: key.map(idempotency::source_key), sensed_at }
+    }
+
+    /// The key that is stored. What is critical has keys of its own: a robot that gives a fall the key of something harmless, because
+    /// it counts anew after a restart, does not send that again, and must not be told that its fall is known.
+    fn stored_key(self, is_critical: bool) -> Option<String> {
+        // The robot's own keys have no blanks.
+        self.key.map(|key| if is_critical { idempotency::source_key(format!("{key} critical")) } else { key })
     }
 }
 
@@ -71,7 +83,7 @@ pub(crate) fn image_url<K: StatusKind>(fields: &K) -> Option<String> {
 
 /// When a report counts as sensed, and whether that had to be corrected: never after it came in, so that it is judged at once. What
 /// is dangerous is never too old: a robot that was just switched on may not know the time.
-fn sensed(at: Option<Timestamp>, is_critical: bool, now: Timestamp) -> Result<(Timestamp, bool)> {
+pub(crate) fn sensed(at: Option<Timestamp>, is_critical: bool, now: Timestamp) -> Result<(Timestamp, bool)> {
     match at {
         None => Ok((now, false)),
         Some(at) if at > now => Ok((now, at > now.plus_millis(AHEAD))),
@@ -90,15 +102,22 @@ pub(crate) struct Arrival<K> {
     pub marks: Vec<Rule>,
     /// When it was sensed, if its hour may be summed up already.
     pub late: Option<Timestamp>,
+    /// Whether it came late.
+    is_late: bool,
     /// Whether the robot says that it is dangerous.
-    pub is_critical: bool,
-    pub is_corrected: bool,
+    is_critical: bool,
+    /// The rules beyond whose bounds a reading is.
+    noticed: Vec<Rule>,
+    /// Whether an event tells of it.
+    pub is_told: bool,
+    /// What has become of it when it is stored.
+    pub taken: Taken,
 }
 
 impl<K> Arrival<K> {
     /// Whether nothing else has to be stored with it.
     fn is_plain(&self) -> bool {
-        self.picture.is_none() && self.marks.is_empty() && self.late.is_none() && !self.is_critical
+        self.picture.is_none() && self.marks.is_empty() && !self.is_late && !self.is_told
     }
 }
 
@@ -110,23 +129,32 @@ impl Service {
     pub async fn report<K: StatusKind>(&self, actor: &Actor, family: &str, fields: K, origin: Origin) -> Result<Taken> {
         let permit = self.family(actor, family, Action::StatusReport).await?;
         self.note_robot(actor).await?;
-        let arrival = self.arrive(actor, &permit, fields, origin).await?;
-        let taken = if arrival.is_corrected { Taken::Corrected } else { Taken::Stored };
+        let mut arrival = self.arrive(actor, &permit, fields, origin).await?;
+        self.have_noticed(*permit.resource(), &mut arrival);
         let stored = if arrival.is_plain() {
             status::append(&self.db, &permit, &arrival.report).await.map(drop)
         } else {
             self.store_with_all(&permit, &arrival).await
         };
+        if stored.is_err() {
+            self.noticed.unclaim(&(*permit.resource(), K::NAME));
+        }
         match stored {
             Ok(()) => {
                 self.streams.reading(*permit.resource(), &arrival.report);
-                Ok(taken)
+                Ok(arrival.taken)
             }
             Err(error) if error.is_duplicate("source") && arrival.report.source_key.is_some() => Ok(Taken::Known),
             // The family went away between the permit and the row.
             Err(DbError::MissingParent) => Err(Error::Forbidden),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Has an event tell of a report that a rule has to look at because of what was read, if none did lately.
+    pub(crate) fn have_noticed<K: StatusKind>(&self, family: FamilyId, arrival: &mut Arrival<K>) {
+        arrival.is_told |=
+            !arrival.noticed.is_empty() && self.noticed.claim((family, K::NAME), arrival.report.received_at);
     }
 
     /// What has to be stored with a report.
@@ -157,18 +185,27 @@ impl Service {
         let is_critical = judge::is_critical(&fields);
         let (reported_at, is_corrected) = sensed(origin.sensed_at, is_critical, now)?;
         let is_late = now.since(reported_at) > FRESH;
-        let marks = match (judge::readings_of(&fields), set) {
+        let (noticed, marks) = match (judge::readings_of(&fields), set) {
             (Some(readings), Some(set)) => judge::to_mark(readings, set, is_late),
-            _ => Vec::new(),
+            _ => (Vec::new(), Vec::new()),
         };
         Ok(Arrival {
             picture,
             image_url: image_url(&fields),
             marks,
             late: (!K::SERIES.is_empty() && now.since(reported_at) > rollups::LATE).then_some(reported_at),
+            is_late,
             is_critical,
-            is_corrected,
-            report: NewReport { id: self.next_id(now)?, reported_at, received_at: now, source_key: origin.key, fields },
+            noticed,
+            is_told: is_critical,
+            taken: if is_corrected { Taken::Corrected } else { Taken::Stored },
+            report: NewReport {
+                id: self.next_id(now)?,
+                reported_at,
+                received_at: now,
+                source_key: origin.stored_key(is_critical),
+                fields,
+            },
         })
     }
 
@@ -180,7 +217,11 @@ impl Service {
         let (family, now) = (*permit.resource(), arrival.report.received_at);
         let written = transact!(self.db, tx => {
             // First, so that everybody takes the locks in one order.
-            let mut journal = if arrival.is_critical { Some(Journal::open(&mut tx, family, now).await?) } else { None };
+            let mut journal = if arrival.is_told { Some(Journal::open(&mut tx, family, now).await?) } else { None };
+            if arrival.is_late {
+                // By its own clock it may be older than what was heard before, and was heard none the less.
+                rules::note_robot(&mut tx, family, &Robot { heard_at: Some(now), ..Robot::default() }).await?;
+            }
             self.store(&mut tx, permit, arrival, journal.as_mut()).await?;
             match journal {
                 Some(journal) => journal.close(&mut tx).await.map(Some),
@@ -194,7 +235,7 @@ impl Service {
         Ok(())
     }
 
-    /// Stores a report with everything that belongs to it. One that is critical needs the journal.
+    /// Stores a report with everything that belongs to it. One that is told of needs the journal.
     pub(crate) async fn store<K: StatusKind>(
         &self,
         tx: &mut Tx,
@@ -211,10 +252,15 @@ impl Service {
         if arrival.late.is_some() {
             rollups::note_late(tx, family, K::NAME, arrival.late).await?;
         }
-        if let Some(journal) = journal.filter(|_| arrival.is_critical) {
-            let body =
-                json!({"kind": K::NAME, "index": report.id, "is_critical": true, "reported_at": report.reported_at});
-            journal.event(EventKind::Report, &body);
+        let Some(journal) = journal.filter(|_| arrival.is_told) else { return Ok(()) };
+        let (is_critical, reported_at) = (arrival.is_critical, report.reported_at);
+        let mut body =
+            json!({"kind": K::NAME, "index": report.id, "is_critical": is_critical, "reported_at": reported_at});
+        if !is_critical {
+            body["rules"] = json!(arrival.noticed);
+        }
+        journal.event(EventKind::Report, &body);
+        if is_critical {
             let danger = Danger {
                 image_url: arrival.image_url.clone(),
                 inputs: json!({"kind": K::NAME, "is_critical": true}),

@@ -1,6 +1,7 @@
 //! `carebot alarms`: timelines that are verified, alarms that are listed, drills.
 
 use std::cmp::Ordering;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use carebot_database::journal::{self, ChainKey, Hash, Stub};
@@ -45,7 +46,8 @@ enum Command {
     /// Looks whether anybody edited a timeline
     #[command(
         long_about = "Looks whether anybody changed, removed or inserted an entry of a timeline: verifies the chain of every \
-                      family, and what remains of the chains of deleted ones, with the key of alarms.key_file.\n\n\
+                      family, and what remains of the chains of deleted ones, with the key of alarms.key_file. After a change of key give the \
+                      older ones with --older-key.\n\n\
                       Entries that were cut off at the end show only against a head that was kept elsewhere. The server's log \
                       has them (`the timeline of a family became longer`, with `entries` and `head`), and what receives \
                       alarms.head_webhook_url: give them with --head.",
@@ -75,6 +77,9 @@ struct Verify {
     /// An entry's number and its hash, as they were written to the log. Can be repeated
     #[arg(long, value_name = "NUMBER:HASH", value_parser = head, requires = "family")]
     head: Vec<(i64, Hash)>,
+    /// A file with a key that was used before the one of alarms.key_file. Can be repeated
+    #[arg(long, value_name = "FILE")]
+    older_key: Vec<PathBuf>,
     #[command(flatten)]
     database: DatabaseFlags,
 }
@@ -128,9 +133,13 @@ pub fn run(common: &Common, flags: &Flags) -> Result {
     logging::for_command(common.verbose);
     match &flags.command {
         Command::Verify(flags) => setup::runtime(1)?.block_on(async {
-            let key = key(&config)?;
+            let mut keys = vec![key(&config)?];
+            for path in &flags.older_key {
+                let missing = || Failure::new(format!("there is no timeline key at {}", path.display()));
+                keys.push(timeline_key::read(path)?.ok_or_else(missing)?);
+            }
             let db = setup::open_existing(&config).await?;
-            let done = verify_all(&db, &key, flags).await;
+            let done = verify_all(&db, &keys, flags).await;
             db.close().await;
             done
         }),
@@ -176,13 +185,15 @@ impl Found {
         }
     }
 
-    fn stub(&mut self, key: &ChainKey, stub: &Stub) {
+    fn stub(&mut self, keys: &[ChainKey], stub: &Stub) {
         self.stubs += 1;
-        if stub.key_id != key.id() {
-            let what = format!("what remains of it was signed with another key ({})", output::plain(&stub.key_id));
-            self.fault(stub.family, &what);
-        } else if !verify::stub(key, stub) {
-            self.fault(stub.family, "what remains of it was changed after the family was deleted");
+        match verify::stub(keys, stub) {
+            Some(true) => {}
+            Some(false) => self.fault(stub.family, "what remains of it was changed after the family was deleted"),
+            None => {
+                let what = format!("what remains of it was signed with another key ({})", output::plain(&stub.key_id));
+                self.fault(stub.family, &what);
+            }
         }
     }
 }
@@ -195,26 +206,29 @@ fn told(fault: &Fault) -> String {
             format!("the end is missing: there are {entries} entries of {expected}")
         }
         Fault::Cut { entries, .. } => format!("it does not end as it is said to, with entry {entries}"),
-        Fault::OtherKey { seq, entries, key_id } => {
+        Fault::OtherKeys(others) => {
+            let each = others.iter().map(|other| {
+                format!("{} of key {} (the first is {})", other.entries, output::plain(&other.key_id), other.seq)
+            });
             format!(
-                "{entries} of the entries, from {seq} on, were made with another key ({}): verify them with that one; all others \
-                 are as they were written",
-                output::plain(key_id)
+                "entries are said to be made with keys that were not given: {}. Give those you know with --older-key; one that \
+                 nobody knows was written by somebody who edited the timeline",
+                each.collect::<Vec<_>>().join(", ")
             )
         }
     }
 }
 
-async fn verify_all(db: &Db, key: &ChainKey, flags: &Verify) -> Result {
+async fn verify_all(db: &Db, keys: &[ChainKey], flags: &Verify) -> Result {
     migrate::check(db).await?;
     let mut found = Found::default();
     let stubs = journal::stubs(&mut db.read()).await?;
     if let Some(family) = flags.family {
         let stub = stubs.iter().find(|stub| stub.family == family);
         if let Some(stub) = stub {
-            found.stub(key, stub);
+            found.stub(keys, stub);
         } else {
-            let verified = verify::family(db, key, family).await?;
+            let verified = verify::family(db, keys, family).await?;
             found.chain(&verified);
             if let (None, Some(hash)) = (&verified.fault, verified.head) {
                 output::line(&format!("{family}  ends with {}:{}", verified.entries, hexadecimal(&hash)));
@@ -230,7 +244,7 @@ async fn verify_all(db: &Db, key: &ChainKey, flags: &Verify) -> Result {
         loop {
             let page = journal::families_with_chains(&mut db.read(), last, PAGE).await?;
             for family in &page {
-                found.chain(&verify::family(db, key, *family).await?);
+                found.chain(&verify::family(db, keys, *family).await?);
             }
             last = page.last().copied();
             if page.len() < PAGE as usize {
@@ -238,14 +252,14 @@ async fn verify_all(db: &Db, key: &ChainKey, flags: &Verify) -> Result {
             }
         }
         for stub in &stubs {
-            found.stub(key, stub);
+            found.stub(keys, stub);
         }
     }
     let Found { chains, entries, stubs, faults } = found;
     let verdict = if faults == 0 { "nothing is wrong".to_owned() } else { format!("faults: {faults}") };
     output::line(&format!(
         "key {}; chains: {chains}, entries: {entries}, remains of deleted families: {stubs}; {verdict}",
-        key.id()
+        keys.iter().map(ChainKey::id).collect::<Vec<_>>().join(", ")
     ));
     if faults == 0 { Ok(()) } else { Err(Failure::quiet()) }
 }

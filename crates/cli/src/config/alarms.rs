@@ -43,7 +43,7 @@ section! {
         /// Lets webhooks and push services that people enter lie in private networks and on this machine, and be plain http. Only where
         /// everybody who has an account is trusted.
         allow_private_addresses: bool = false;
-        /// How many notices are handed over at the same time.
+        /// How many notices are handed over at the same time. Half of these places are kept for dangers to life.
         at_once: usize = 64, in 1..=10_000, unit "notices";
     }
 }

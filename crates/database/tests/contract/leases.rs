@@ -11,6 +11,15 @@ async fn claim(db: &Db, t: &TestDb, name: &'static str, holder: i64) -> bool {
 }
 
 both_engines! {
+    async fn what_a_clock_that_was_wrong_has_taken_is_free(t: TestDb) {
+        let ahead = t.now().plus_millis(9 * 3_600_000);
+        assert!(leases::claim(&t.db, "news", 1, ahead, LENGTH).await.unwrap());
+        assert!(claim(&t.db, &t, "news", 2).await, "its holder may be gone");
+        let skewed = t.now().plus_millis(60_000);
+        assert!(leases::claim(&t.db, "weather", 1, skewed, LENGTH).await.unwrap());
+        assert!(!claim(&t.db, &t, "weather", 2).await, "clocks differ a little");
+    }
+
     async fn of_two_one_holds_a_lease_until_it_runs_out_or_is_given_back(t: TestDb) {
         let other = t.open_again().await;
         assert!(claim(&t.db, &t, "news", 1).await);

@@ -366,6 +366,11 @@ impl Rule {
         matches!(self, Self::Fall)
     }
 
+    /// Whether somebody may be dying: of many notices that wait, its go out first.
+    pub const fn comes_first(self) -> bool {
+        matches!(self, Self::Fall | Self::Emergency | Self::Phrase | Self::Sos | Self::Gas)
+    }
+
     /// Whether what raises it happens and is over, so that no reading ever clears the alarm.
     pub const fn is_momentary(self) -> bool {
         matches!(self, Self::Fall | Self::Emergency | Self::Phrase | Self::Sos | Self::Disaster | Self::Drill)

@@ -1,8 +1,8 @@
 //! What is around every page.
 #![expect(clippy::needless_pass_by_value, reason = "a page hands its content over")]
 
-use carebot_model::FamilyId;
 use carebot_model::alarms::text::Language;
+use carebot_model::{AccountId, FamilyId};
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
@@ -153,7 +153,7 @@ fn whole(app: &App, language: Language, title: &str, live: &Live, visit: Option<
                 link rel="manifest" href=(assets::MANIFEST.address());
                 script defer src=(assets::SCRIPT.address()) {}
             }
-            body data-live=[stream] data-secure=[is_secure.then_some("yes")] data-signed-in=[account.map(|_| "yes")] {
+            body data-live=[stream] data-secure=[is_secure.then_some("yes")] data-signed-in=[account.as_ref().map(AccountId::as_str)] {
                 a.skip href="#content" { (t("본문으로", "To the content")) }
                 header.top {
                     a.brand href="/app/" { "carebot" }

@@ -11,9 +11,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::answer::{Answer, gives, lists};
+use crate::answer::{Answer, corrected, gives, lists};
 use crate::app::App;
-use crate::context::{Body, Caller, Path, RawQuery};
+use crate::context::{Body, Caller, Path, RawQuery, SensedAt};
 use crate::error::Echo;
 use crate::extract::{Query, path};
 use crate::operation::{Api, Operation, get, post};
@@ -192,7 +192,8 @@ fn add_calls(api: &mut Api) {
             .gives::<Created<RowId>>(201, "Help called successfully")
             .no_data(FAMILY)
             .of_family()
-            .bounded(),
+            .bounded()
+            .sensed(),
         call,
     );
     api.add(
@@ -263,13 +264,13 @@ async fn answer(State(app): State<App>, caller: Caller, path: Path, Body(form): 
     gives(StatusCode::OK, "Answer taken successfully", &alarm)
 }
 
-async fn call(State(app): State<App>, caller: Caller, Body(form): Body<CallForHelp>) -> Answer {
+async fn call(State(app): State<App>, caller: Caller, sensed_at: SensedAt, Body(form): Body<CallForHelp>) -> Answer {
     let own = caller.own_family();
     let family = filled(form.family_id.as_ref()).or_else(|| own.as_ref().map(FamilyId::as_str));
     missing("body", &[("family_id", family.is_some())], FAMILY).echo(&form)?;
-    let id =
-        app.service().call_for_help(&caller, family.unwrap_or_default(), form.said.as_deref()).await.echo(&form)?;
-    gives(StatusCode::CREATED, "Help called successfully", &Created { id })
+    let (family, said) = (family.unwrap_or_default(), form.said.as_deref());
+    let (id, is_corrected) = app.service().call_for_help(&caller, family, said, sensed_at.0).await.echo(&form)?;
+    Ok(corrected(gives(StatusCode::CREATED, "Help called successfully", &Created { id })?, is_corrected))
 }
 
 async fn drill(State(app): State<App>, caller: Caller, Body(form): Body<HoldDrill>) -> Answer {

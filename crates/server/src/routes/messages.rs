@@ -9,14 +9,15 @@ use carebot_model::access::Action;
 use carebot_model::messages::{Message, Receivable};
 use carebot_model::wire::Processed;
 use carebot_model::{AccountId, RowId, Timestamp};
+use carebot_service::idempotency::Request;
 use carebot_service::messages::Receivables;
 use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::answer::{Answer, gives, new_page, says, streams, write_row};
+use crate::answer::{Answer, corrected, gives, new_page, says, streams, write_row};
 use crate::app::App;
-use crate::context::{Body, Caller, IdempotencyKey, Path, Range};
+use crate::context::{Body, Caller, IdempotencyKey, Path, Range, SensedAt};
 use crate::error::{ApiError, Echo, method_not_allowed};
 use crate::extract::path;
 use crate::operation::{Api, delete, get, patch, post};
@@ -171,13 +172,21 @@ async fn receivable(State(app): State<App>, caller: Caller, path: Path) -> Answe
     }
 }
 
-async fn send(State(app): State<App>, caller: Caller, key: IdempotencyKey, Body(form): Body<SendMessage>) -> Answer {
+async fn send(
+    State(app): State<App>,
+    caller: Caller,
+    key: IdempotencyKey,
+    sensed_at: SensedAt,
+    Body(form): Body<SendMessage>,
+) -> Answer {
     let (from, to) = (filled(form.from_id.as_ref()), filled(form.to_id.as_ref()));
     missing("body", &[("from_id", from.is_some()), ("to_id", to.is_some())], WHO).echo(&form)?;
     let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
     let (content, image) = (form.content.clone(), form.image_url.clone());
-    app.service().send_message(&caller, from, to, content, image, key.0.as_deref()).await.echo(&form)?;
-    says(StatusCode::CREATED, "Message sent successfully")
+    let request = Request { key: key.0.as_deref(), sensed_at: sensed_at.0 };
+    let sent = app.service().send_message(&caller, from, to, content, image, request).await;
+    let (_, is_corrected) = sent.echo(&form)?;
+    Ok(corrected(says(StatusCode::CREATED, "Message sent successfully")?, is_corrected))
 }
 
 async fn mailbox(

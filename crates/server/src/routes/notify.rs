@@ -5,13 +5,14 @@ use carebot_model::access::Action;
 use carebot_model::notifications::{Grade, Notification};
 use carebot_model::wire::Processed;
 use carebot_model::{FamilyId, RowId, Timestamp};
+use carebot_service::idempotency::Request;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::answer::{Answer, gives, new_page, says, streams, write_row};
+use crate::answer::{Answer, corrected, gives, new_page, says, streams, write_row};
 use crate::app::App;
-use crate::context::{Body, Caller, IdempotencyKey, Path, Range};
+use crate::context::{Body, Caller, IdempotencyKey, Path, Range, SensedAt};
 use crate::error::Echo;
 use crate::extract::path;
 use crate::operation::{Api, Operation, delete, get, patch, post};
@@ -72,6 +73,7 @@ pub fn add(api: &mut Api) {
             .of_family()
             .bounded()
             .keyed()
+            .sensed()
             .conflict(carebot_service::idempotency::USED),
         create,
     );
@@ -115,14 +117,23 @@ fn list_operation(path: &'static str, summary: &'static str, some: &'static str)
         .bounded_list(false)
 }
 
-async fn create(State(app): State<App>, caller: Caller, key: IdempotencyKey, Body(form): Body<Notify>) -> Answer {
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    key: IdempotencyKey,
+    sensed_at: SensedAt,
+    Body(form): Body<Notify>,
+) -> Answer {
     let family = filled(form.family_id.as_ref());
     missing("body", &[("family_id", family.is_some())], "Family ID is required").echo(&form)?;
     let (description, image) = (form.descriptions.clone(), form.image_url.clone());
     let grade = form.notification_grade.as_deref();
     let family = family.unwrap_or_default();
-    let made = app.service().notify(&caller, family, grade, description, image, key.0.as_deref()).await;
-    gives(StatusCode::CREATED, "Notification created successfully", &Made { index: made.echo(&form)? })
+    let request = Request { key: key.0.as_deref(), sensed_at: sensed_at.0 };
+    let made = app.service().notify(&caller, family, grade, description, image, request).await;
+    let (index, is_corrected) = made.echo(&form)?;
+    let response = gives(StatusCode::CREATED, "Notification created successfully", &Made { index })?;
+    Ok(corrected(response, is_corrected))
 }
 
 async fn list(app: &App, caller: &Caller, path: &Path, unread: bool, range: Range, some: &'static str) -> Answer {

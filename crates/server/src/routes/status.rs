@@ -7,10 +7,10 @@ use carebot_model::status::{Active, Health, Home, Mental, MentalReport, RangeOn,
 use carebot_model::{Timestamp, for_each_status_kind};
 use carebot_service::series::{BACKWARDS, TOO_MANY};
 use carebot_service::status::{Origin, Taken};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, gives, lists, mark, new_page, says, streams, thinned, write_row};
+use crate::answer::{Answer, corrected, gives, lists, mark, new_page, says, streams, thinned, write_row};
 use crate::app::App;
 use crate::context::{Body, Caller, IdempotencyKey, Path, Range, RawQuery, SensedAt};
 use crate::error::Echo;
@@ -21,7 +21,6 @@ use crate::routes::{filled, missing};
 const FAMILY: &str = "Family ID is required";
 const QUERY: &str = "Query data is required";
 const BUCKET: &str = "How long a bucket is; a day is a Korean one. `auto`: 5m up to 2 days, 1h up to 60 days, else 1d.";
-static CORRECTED: HeaderName = HeaderName::from_static("carebot-corrected");
 
 /// A path of a kind; made once, kept for the life of the program.
 fn path<K: StatusKind>(pattern: &str) -> &'static str {
@@ -153,11 +152,7 @@ async fn create<K: StatusKind>(
     let fields = form.fields()?.clone();
     let origin = Origin::new(key.0, sensed_at.0);
     let taken = app.service().report(&caller, family.unwrap_or_default(), fields, origin).await.echo(&form)?;
-    let mut response = says(StatusCode::CREATED, K::TEXTS.created)?;
-    if taken == Taken::Corrected {
-        response.headers_mut().insert(&CORRECTED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(corrected(says(StatusCode::CREATED, K::TEXTS.created)?, taken == Taken::Corrected))
 }
 
 async fn list<K: StatusKind>(State(app): State<App>, caller: Caller, path: Path, Range(range): Range) -> Answer {

@@ -298,6 +298,29 @@ both_engines! {
         assert_eq!(fates(&send(&app, &house.elder, &[fall("one")]).await), ["known"]);
     }
 
+    async fn a_fall_with_the_key_of_something_harmless_is_no_replay_of_it(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let walk = |key: &str| json!({"kind": "active", "key": key, "sensed_at": at(-MINUTE), "action": "산책"});
+        assert_eq!(fates(&send(&app, &house.elder, &[walk("1"), fall("2", -MINUTE)]).await), ["stored", "stored"]);
+        // The robot was restarted and counts anew.
+        assert_eq!(fates(&send(&app, &house.elder, &[fall("1", 0), walk("2")]).await), ["stored", "stored"]);
+        let alarms = all_alarms(&t, house.family).await;
+        assert_eq!(alarms.iter().map(|alarm| alarm.occurrences).collect::<Vec<_>>(), [2]);
+        // The same by themselves.
+        let one = async |key: &str, is_critical: bool| {
+            let body = json!({"family_id": house.family, "action": "낙상", "is_critical": is_critical});
+            app.request("POST /status/active").by(&house.elder).header("Idempotency-Key", key).json(&body).send().await.status
+        };
+        for (key, is_critical) in [("3", false), ("3", true), ("3", true), ("3", false)] {
+            assert_eq!(one(key, is_critical).await, 201);
+        }
+        assert_eq!(all_alarms(&t, house.family).await[0].occurrences, 3);
+        let before = counts(&t).await;
+        assert_eq!(fates(&send(&app, &house.elder, &[fall("1", 0), walk("1"), fall("3", 0), fall("2", 0)]).await), ["known"; 4]);
+        assert_eq!(counts(&t).await, before);
+    }
+
     async fn a_key_that_stands_twice_in_a_batch_counts_once_for_each_kind(t: TestDb) {
         let app = TestApp::new(&t).await;
         let house = app.house().await;
@@ -361,6 +384,69 @@ both_engines! {
         assert!(said[0]["description"].as_str().expect("a text").contains("60분 전"), "{said}");
         let told = events(&t, house.family, EventKind::Report).await;
         assert_eq!(told.iter().map(|body| body["kind"].as_str()).collect::<Vec<_>>(), [Some("active")]);
+    }
+
+    async fn a_reading_beyond_a_bound_is_an_event_once_a_minute(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let gas = |ppm: f64| app.call("POST /status/home", &house.elder, json!({"family_id": house.family, "ethanol": ppm, "temperature": 21}));
+        gas(0.2).await.succeeds(201);
+        assert_eq!(events(&t, house.family, EventKind::Report).await, Vec::<Value>::new());
+        for _ in 0..60 {
+            gas(20.0).await.succeeds(201);
+            app.advance(1_000).await;
+        }
+        let told = events(&t, house.family, EventKind::Report).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((&told[0]["kind"], &told[0]["is_critical"], &told[0]["rules"]), (&json!("home"), &json!(false), &json!(["gas"])));
+        let items = [json!({"kind": "home", "key": "g", "sensed_at": at(60_000), "ethanol": 20}), health("p", 60_000, 150), health("q", 60_000, 150)];
+        assert_eq!(fates(&send(&app, &house.elder, &items).await), ["stored", "stored", "stored"]);
+        let told = events(&t, house.family, EventKind::Report).await;
+        assert_eq!(told.iter().map(|body| body["kind"].as_str()).collect::<Vec<_>>(), [Some("home"), Some("home"), Some("health")]);
+    }
+
+    async fn what_the_server_itself_notifies_of_is_an_event_too(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        send(&app, &house.elder, &[fall("f", 0)]).await.succeeds(200);
+        let shown = all_alarms(&t, house.family).await[0].notification.expect("existing clients see it");
+        let told = events(&t, house.family, EventKind::Notification).await;
+        assert_eq!(told.iter().map(|body| &body["index"]).collect::<Vec<_>>(), [&json!(shown)]);
+        // One that is there already is adopted.
+        app.advance(MINUTE).await;
+        let body = json!({"family_id": house.family, "notification_grade": "CRIT", "descriptions": "화재"});
+        app.call("POST /notify", &house.elder, body).await.succeeds(201);
+        assert_eq!(events(&t, house.family, EventKind::Notification).await.len(), 2);
+    }
+
+    async fn whatever_calls_for_help_is_late_if_it_comes_late(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let late = |line: &str, body: &Value, by: i64| {
+            app.request(line).by(&house.elder).header("carebot-sensed-at", at(-by)).json(body)
+        };
+        let notify = json!({"family_id": house.family, "notification_grade": "CRIT", "descriptions": "낙상감지"});
+        let message = json!({"from_id": house.elder.id, "to_id": house.guardian.id, "content": "[긴급] 도와줘"});
+        let fire = json!({"family_id": house.family, "notification_grade": "CRIT", "descriptions": "화재"});
+        for (rule, line, body) in [(Rule::Fall, "POST /notify", &notify), (Rule::Sos, "POST /messages/send", &message), (Rule::Emergency, "POST /notify", &fire)] {
+            let reply = late(line, body, HOUR).send().await;
+            assert_eq!((reply.status, reply.header("carebot-corrected")), (201, ""), "{line}");
+            let alarm = alarms::active_of(&mut t.db.read(), house.family, rule).await.expect("it is read").expect("it is raised");
+            assert_eq!((alarm.sensed_at.millis() - START, alarm.late_by, alarm.is_late()), (-HOUR, HOUR, true), "{line}");
+        }
+        let other = app.person(Role::Main, "OTHER").await;
+        let family = app.family(&other, "OTHERS").await;
+        let call = async |sensed: &str| {
+            app.request("POST /v1/alarms/sos").by(&other).header("carebot-sensed-at", sensed).json(&json!({})).send().await
+        };
+        assert_eq!(call("yesterday").await.status, 422);
+        assert_eq!(all_alarms(&t, family).await, []);
+        assert_eq!(call(&at(-2 * HOUR)).await.status, 201);
+        assert_eq!(all_alarms(&t, family).await[0].late_by, 2 * HOUR);
+        // What is dangerous is never too old, nor from the future.
+        for wrong in ["1970-01-01T00:00:07Z", "2027-01-01T00:00:00Z"] {
+            assert_eq!(call(wrong).await.header("carebot-corrected"), "true", "{wrong}");
+        }
     }
 
     async fn late_readings_are_looked_at_from_the_oldest_on(t: TestDb) {

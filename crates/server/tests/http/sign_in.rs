@@ -228,6 +228,24 @@ both_engines! {
         assert!(lives(&app, robot).await && lives(&app, &system.token).await);
     }
 
+    async fn the_session_of_a_fall_detector_is_a_robots(t: TestDb) {
+        let app = TestApp::new(&t).await;
+        let house = app.house().await;
+        let robot = &house.elder.token;
+        let fall = || app.call("POST /notify", robot, json!({"family_id": house.family, "notification_grade": "CRIT", "descriptions": "낙상감지"}));
+        fall().await.succeeds(201);
+        let phone = app.sign_in(&house.elder.email, PASSWORD).await;
+        let body = json!({"user_id": house.elder.id, "current_password": PASSWORD, "new_password": "one fine password"});
+        assert_eq!(app.call("PATCH /auth/change-password", &phone, body).await.status, 200);
+        fall().await.succeeds(201);
+        // Another program of the robot has signed their session out: the family is told that falls are refused.
+        assert_eq!(app.call("POST /auth/logout", robot, json!({"family_id": house.family})).await.status, 200);
+        fall().await.forbids();
+        let told = app.get(&format!("/notify/new/{}", house.family), &house.guardian).await.result().to_string();
+        assert!(told.contains("로봇 연결 거부"), "{told}");
+        assert_eq!(app.call("POST /auth/logout", robot, json!({})).await.status, 200, "once more is no fault");
+    }
+
     async fn a_deleted_account_is_signed_out_at_once_everywhere(t: TestDb) {
         let app = TestApp::new(&t).await;
         let person = app.person(Role::Sub, "PERSON").await;

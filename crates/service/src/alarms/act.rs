@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::climb::is_climbed;
 use super::{Danger, tell};
+use crate::status::sensed;
 use crate::{Error, Result, Service};
 
 const MISSING: Error = Error::NotFound("Alarm not found");
@@ -278,14 +279,22 @@ impl Service {
         Ok(AlarmView::from(&alarm))
     }
 
-    /// Calls for help, however long what was said is.
+    /// Calls for help, however long what was said is, and whenever that was; the alarm, and whether the time had to be corrected.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`] of the family for operators.
-    pub async fn call_for_help(&self, actor: &Actor, family: &str, said: Option<&str>) -> Result<RowId> {
+    pub async fn call_for_help(
+        &self,
+        actor: &Actor,
+        family: &str,
+        said: Option<&str>,
+        sensed_at: Option<Timestamp>,
+    ) -> Result<(RowId, bool)> {
         let permit = self.family(actor, family, Action::AlarmCall).await?;
         let inputs = json!({"by": actor.account(), "said": is_said(said)});
-        self.raise_alone(*permit.resource(), Rule::Sos, Severity::Crit, inputs).await
+        let (at, is_corrected) = sensed(sensed_at, true, self.now())?;
+        let id = self.raise_alone(*permit.resource(), (Rule::Sos, Severity::Crit, Some(at)), inputs).await?;
+        Ok((id, is_corrected))
     }
 
     /// Holds a drill: an alarm that goes the whole way and says everywhere that it is none.
@@ -298,15 +307,20 @@ impl Service {
         if alarms::active_of(&mut self.db.read(), family, Rule::Drill).await?.is_some() {
             return Err(Error::Conflict(DRILL_HELD));
         }
-        self.raise_alone(family, Rule::Drill, Severity::Crit, json!({"by": actor.account()})).await
+        self.raise_alone(family, (Rule::Drill, Severity::Crit, None), json!({"by": actor.account()})).await
     }
 
     /// Raises an alarm that nothing else is stored with.
-    async fn raise_alone(&self, family: FamilyId, rule: Rule, severity: Severity, inputs: Value) -> Result<RowId> {
+    async fn raise_alone(
+        &self,
+        family: FamilyId,
+        (rule, severity, sensed_at): (Rule, Severity, Option<Timestamp>),
+        inputs: Value,
+    ) -> Result<RowId> {
         let now = self.now();
         let raised = transact!(self.db, tx => {
             let mut journal = Journal::open(&mut tx, family, now).await?;
-            let danger = Danger { inputs: inputs.clone(), ..Danger::at(rule, severity, now, (Cause::Person, None)) };
+            let danger = Danger { inputs: inputs.clone(), ..Danger::at(rule, severity, sensed_at.unwrap_or(now), (Cause::Person, None)) };
             let id = self.raise(&mut tx, &mut journal, danger).await?;
             Ok::<_, DbError>((id, journal.close(&mut tx).await?))
         });

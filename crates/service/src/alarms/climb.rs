@@ -132,9 +132,8 @@ impl Service {
         }
         if alarm.severity == Severity::Crit {
             // Nobody has confirmed it: from the start again, ever more seldom.
-            let times = u32::try_from(alarm.rounds).unwrap_or_default().min(16);
-            let round = now.plus_millis((ROUND << times).min(LONGEST_ROUND));
-            alarm.next_at = planned.filter(|at| was_climbed && now < *at).or(Some(round));
+            let round = next_round(alarm, now);
+            alarm.next_at = planned.filter(|at| was_climbed && now < *at && *at <= round).or(Some(round));
         }
         Ok(told)
     }
@@ -291,6 +290,12 @@ impl Service {
         tracing::info!(family = %alarm.family, alarm = alarm.id.0, rule = %alarm.rule, %reason, "an alarm is over");
         Ok(())
     }
+}
+
+/// When a critical alarm that was climbed just now climbs again.
+pub(super) fn next_round(alarm: &Alarm, now: Timestamp) -> Timestamp {
+    let times = u32::try_from(alarm.rounds).unwrap_or_default().min(16);
+    now.plus_millis((ROUND << times).min(LONGEST_ROUND))
 }
 
 /// Moves the ladder so that its next step is due now; those behind keep their distances.

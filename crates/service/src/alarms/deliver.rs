@@ -2,8 +2,8 @@
 //!
 //! A delivery is for one person, one step of a ladder. Its channels are tried in the person's order until one has taken it.
 //! Handing over happens at least once: a server that dies between the channel's yes and its own commit has it handed over again, with
-//! the same id, by which receivers know it. One that lives and only could not write remembers, and writes it down when it can. An acknowledgement ends every delivery in its own transaction, and what is on its
-//! way at that moment is broken off.
+//! the same id, by which receivers know it. One that lives and only could not write remembers, and writes it down when it can.
+//! An acknowledgement ends every delivery in its own transaction, and what is on its way at that moment is broken off.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -48,6 +48,8 @@ const LONGEST_URGENT: i64 = 60_000;
 const URGENT: i64 = 3_600_000;
 /// For how long channels may fail before others are told, in milliseconds: long enough for a provider that makes everybody come twice.
 const PATIENCE: i64 = 60_000;
+/// When an entry of a try says when that was, because it could not be written then, in milliseconds.
+const LATE: i64 = 1_000;
 /// For how long something critical is tried, in milliseconds.
 const CRIT_TRIES: i64 = 3 * 24 * 3_600_000;
 /// For how long something else is tried.
@@ -91,6 +93,7 @@ enum Outcome {
 struct Try {
     channel: Channel,
     error: Option<String>,
+    at: Timestamp,
 }
 
 /// A notice that a channel took.
@@ -135,7 +138,7 @@ impl Service {
     /// As the database. What could not be done stays due.
     pub async fn hand_out_notices(&self) -> Result<usize> {
         let due = self.due_notices().await?;
-        let handing = due.into_iter().map(|delivery| self.hand_over(delivery));
+        let handing = due.into_iter().map(|(delivery, _)| self.hand_over(delivery));
         let results: Vec<_> =
             futures_util::stream::iter(handing).buffer_unordered(self.alarms.settings.at_once).collect().await;
         let mut handed = 0;
@@ -145,12 +148,17 @@ impl Service {
         Ok(handed)
     }
 
-    /// Has what is due handed out, each notice on its own: one that takes long holds up no other.
+    /// Has what is due handed out, each notice on its own: one that takes long holds up no other. Half of the places are kept for
+    /// dangers to life, however many others wait for receivers that hang.
     ///
     /// # Errors
     /// As the database.
     pub(crate) async fn begin_handing_out(self: &Arc<Self>) -> Result<()> {
-        for delivery in self.due_notices().await? {
+        for (delivery, comes_first) in self.due_notices().await? {
+            if !comes_first && self.alarms.places.available_permits() <= self.alarms.settings.at_once / 2 {
+                // They are sorted: nothing behind it comes first.
+                return Ok(());
+            }
             let Ok(place) = Arc::clone(&self.alarms.places).try_acquire_owned() else {
                 // Those that are on their way make room.
                 return Ok(());
@@ -173,11 +181,11 @@ impl Service {
         Ok(())
     }
 
-    async fn due_notices(&self) -> Result<Vec<Delivery>> {
+    async fn due_notices(&self) -> Result<Vec<(Delivery, bool)>> {
         let now = self.now();
         self.write_what_was_taken().await;
         let mut due = alarms::deliveries_due(&mut self.db.read(), now, BATCH).await?;
-        due.retain(|delivery| !self.alarms.unwritten.lock().contains_key(&delivery.id));
+        due.retain(|(delivery, _)| !self.alarms.unwritten.lock().contains_key(&delivery.id));
         self.alarms.turned(Loop::Deliveries, now);
         Ok(due)
     }
@@ -210,23 +218,26 @@ impl Service {
     async fn hand_over(&self, delivery: Delivery) -> Result<bool> {
         let now = self.now();
         let until = now.plus_millis(LEASE);
-        let taken = transact!(self.db, tx => { alarms::claim(&mut tx, delivery.id, self.holder, now, until).await })?;
-        if !taken {
-            return Ok(false);
-        }
-        let mut reader = self.db.read();
-        let alarm = alarms::get(&mut reader, delivery.alarm).await?;
-        let alarm = alarm.filter(|alarm| alarm.episode == delivery.episode && alarm.wants_people());
-        let Some(alarm) = alarm else {
-            transact!(self.db, tx => { alarms::end(&mut tx, delivery.id, Ended::Cancelled, None, now).await })?;
-            return Ok(false);
-        };
-        // Whoever left the family meanwhile is told nothing more about it.
-        let contact = if may_be_told(&mut reader, &delivery).await? {
-            contacts::get(&mut reader, delivery.account).await?
-        } else {
-            None
-        };
+        // In one transaction: of several databases another one might not know the alarm yet.
+        let claimed = transact!(self.db, tx => {
+            if !alarms::claim(&mut tx, delivery.id, self.holder, now, until).await? {
+                return Ok(None);
+            }
+            let alarm = alarms::get(&mut tx, delivery.alarm).await?;
+            let alarm = alarm.filter(|alarm| alarm.episode == delivery.episode && alarm.wants_people());
+            let Some(alarm) = alarm else {
+                alarms::end(&mut tx, delivery.id, Ended::Cancelled, None, now).await?;
+                return Ok(None);
+            };
+            // Whoever left the family meanwhile is told nothing more about it.
+            let contact = if may_be_told(&mut tx, &delivery).await? {
+                contacts::get(&mut tx, delivery.account).await?
+            } else {
+                None
+            };
+            Ok::<_, DbError>(Some((alarm, contact)))
+        })?;
+        let Some((alarm, contact)) = claimed else { return Ok(false) };
         let Some(contact) = contact else {
             return self.note_outcome(&delivery, &alarm, Outcome::Left, &[]).await;
         };
@@ -289,7 +300,7 @@ impl Service {
                     Err(undelivered) => {
                         error = Some(undelivered.to_string());
                         match (undelivered, address) {
-                            (Undelivered::Gone, Address::Push(device)) => self.forget_gone(delivery, device.id).await?,
+                            (Undelivered::Gone, Address::Push(device)) => self.forget_gone(delivery, device.id).await,
                             (Undelivered::Later { reason, after }, _) => later = Some((reason, after)),
                             (undelivered, _) => refused = Some(undelivered.to_string()),
                         }
@@ -299,7 +310,7 @@ impl Service {
             if addresses.is_empty() {
                 continue;
             }
-            tries.push(Try { channel: *channel, error: if taken { None } else { error } });
+            tries.push(Try { channel: *channel, error: if taken { None } else { error }, at: self.now() });
             if taken {
                 return Ok(Outcome::Handed(*channel));
             }
@@ -310,10 +321,15 @@ impl Service {
         })
     }
 
-    async fn forget_gone(&self, delivery: &Delivery, device: RowId) -> Result<()> {
-        transact!(self.db, tx => { contacts::forget_device(&mut tx, delivery.account, device).await })?;
-        tracing::info!(account = %delivery.account, device = device.0, "a device takes no notices any more and is forgotten");
-        Ok(())
+    /// If it cannot be forgotten now, the next notice finds it gone again; what other devices took counts all the same.
+    async fn forget_gone(&self, delivery: &Delivery, device: RowId) {
+        let account = delivery.account;
+        match transact!(self.db, tx => { contacts::forget_device(&mut tx, account, device).await }) {
+            Ok(_) => tracing::info!(%account, device = device.0, "a device takes no notices any more and is forgotten"),
+            Err(error) => {
+                tracing::warn!(%account, device = device.0, %error, "a device that takes no notices could not be forgotten");
+            }
+        }
     }
 
     fn notice(&self, delivery: &Delivery, alarm: &Alarm, language: Language) -> Notice {
@@ -345,9 +361,12 @@ impl Service {
         let written = transact!(self.db, tx => {
             let (mut journal, current) = self.locked(&mut tx, alarm, now).await?;
             let Some(mut current) = current else { return Ok::<_, DbError>(None) };
-            for Try { channel, error } in tries {
-                contacts::note_health(&mut tx, delivery.account, *channel, error.as_deref(), now).await?;
-                let body = json!({"to": delivery.account, "channel": channel, "step": delivery.step, "episode": delivery.episode, "error": error});
+            for Try { channel, error, at } in tries {
+                contacts::note_health(&mut tx, delivery.account, *channel, error.as_deref(), *at).await?;
+                let mut body = json!({"to": delivery.account, "channel": channel, "step": delivery.step, "episode": delivery.episode, "error": error});
+                if now.since(*at) > LATE {
+                    body["at"] = json!(at.millis());
+                }
                 let kind = if error.is_none() { EntryKind::Handed } else { EntryKind::Failed };
                 self.enter(&mut journal, &current, kind, &body);
             }

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::time::Duration;
 
-use carebot_database::journal::{self, Journal};
+use carebot_database::journal::Journal;
 use carebot_database::rules::Known;
 use carebot_database::{DbError, Tx, alarms, params, rules, transact};
 use carebot_model::alarms::rules::{AGAIN_SECONDS, CLEAR_SECONDS, CRIT_SECONDS, Field, WARN_SECONDS};
@@ -97,15 +97,19 @@ pub(crate) fn is_critical(fields: &dyn Any) -> bool {
     fields.downcast_ref::<Active>().is_some_and(|active| active.is_critical == Some(true))
 }
 
-/// Which rules a report has to be looked at by: those it is noticeable to, or all if it came late.
-pub(crate) fn to_mark(readings: &dyn Readings, set: &RuleSet, is_late: bool) -> Vec<Rule> {
-    let mut rules = Vec::new();
+/// Which rules a report is noticeable to; and which have to look at it: those, or all if it came late.
+pub(crate) fn to_mark(readings: &dyn Readings, set: &RuleSet, is_late: bool) -> (Vec<Rule>, Vec<Rule>) {
+    let (mut noticed, mut marks) = (Vec::new(), Vec::new());
     readings.each(&mut |rule, value| {
-        if is_late || threshold::is_noticeable(set.of(rule), value) {
-            rules.push(rule);
+        let is_noticeable = threshold::is_noticeable(set.of(rule), value);
+        if is_noticeable {
+            noticed.push(rule);
+        }
+        if is_late || is_noticeable {
+            marks.push(rule);
         }
     });
-    rules
+    (noticed, marks)
 }
 
 /// What a rule found out.
@@ -346,14 +350,12 @@ impl Service {
         let Some(made_at) = rules::made_at(tx, family).await? else {
             return Ok(Found { state: State::default(), look_at: None });
         };
-        let alive_at = journal::read_signal(tx, super::ALIVE).await?;
-        if alive_at.is_none_or(|at| at.abs_diff(now.millis()) >= super::STILL) {
+        let Some(back_at) = self.back_at(tx, now).await? else {
             // An outage of this installation ends in this moment, and is not noted yet.
             let state = rules::state(tx, family, parameters.rule()).await?.state;
             return Ok(Found { state, look_at: Some(now.plus_millis(RESTLESS)) });
-        }
+        };
         let heard_at = rules::heard_at(tx, family, now).await?;
-        let back_at = journal::read_signal(tx, super::BACK).await?.map(Timestamp::from_millis);
         let known = silence::Known { made_at, heard_at, back_at };
         let mut verdict = silence::judge(parameters, known, now);
         let without_outage = silence::judge(parameters, silence::Known { back_at: None, ..known }, now);

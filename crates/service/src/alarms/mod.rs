@@ -6,6 +6,7 @@
 //! * [`mod@act`]: what people do about an alarm.
 //! * [`mod@judge`]: rules that look at more than one report, or at the absence of any.
 //! * [`mod@settings`]: what a family sets. [`mod@replay`]: what that would have meant.
+//! * `beat`: that this installation was there all the while, and what becomes of clocks that were wrong.
 //! * [`carrier`]: the channels of a running server. [`heads`]: how chains end, for whoever keeps that elsewhere. [`deadman`]: signs
 //!   of life while the loops turn.
 //!
@@ -26,16 +27,17 @@ pub mod replay;
 pub mod settings;
 pub mod verify;
 
+mod beat;
 mod climb;
 mod raise;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use carebot_database::journal::{ChainKey, Journal, Written};
-use carebot_database::{DbError, Tx, alarms, journal, rules};
+use carebot_database::{DbError, Tx, alarms, rules};
 use carebot_external::ping::Ping;
 use carebot_model::alarms::{Alarm, AlarmView, EntryKind, EventKind, Parameters, Rule, Severity};
 use carebot_model::mix::mix;
@@ -121,8 +123,8 @@ pub(crate) struct Alarms {
     pub heads: heads::Heads,
     /// When the loops were started, unix milliseconds; [`NEVER`] where nobody has.
     begun: AtomicI64,
-    /// Whether the last beat was of a clock far ahead of this server's.
-    is_behind: AtomicBool,
+    /// That a clock was ahead, until what it planned is brought forward.
+    ahead: Mutex<Option<beat::Ahead>>,
     /// When each loop last came round, unix milliseconds, or [`NEVER`].
     turned: [AtomicI64; 4],
 }
@@ -158,7 +160,7 @@ impl Alarms {
             fresh: Mutex::default(),
             heads: heads::Heads::default(),
             begun: never(),
-            is_behind: AtomicBool::new(false),
+            ahead: Mutex::default(),
             turned: [never(), never(), never(), never()],
             settings,
         }
@@ -172,6 +174,11 @@ impl Alarms {
     /// A loop came round: it could see, or write, what it lives on.
     fn turned(&self, which: Loop, now: Timestamp) {
         self.turned[which as usize].store(now.millis(), Ordering::Relaxed);
+    }
+
+    /// When a loop last came round at this server.
+    fn turned_at(&self, which: Loop) -> Option<i64> {
+        Some(self.turned[which as usize].load(Ordering::Relaxed)).filter(|at| *at != NEVER)
     }
 
     /// What was set about a family's rules has changed.
@@ -314,53 +321,6 @@ impl Service {
         Ok((journal, alarm))
     }
 
-    /// Beats for all servers: the loop turns. What lay still for longer than `STILL` was an outage, and silences are counted
-    /// from its end.
-    ///
-    /// # Errors
-    /// As the database.
-    pub async fn beat(&self) -> Result<()> {
-        let now = self.now();
-        let at = now.millis();
-        let last = journal::read_signal(&mut self.db.read(), ALIVE).await?;
-        // Clocks of several servers differ a little: a beat that seems to come from the future was none the less one.
-        let alive = last.filter(|last| at.abs_diff(*last) < STILL);
-        self.mind_the_clock(now, alive.is_none() && last.is_some_and(|last| at < last)).await?;
-        carebot_database::transact!(self.db, tx => {
-            if alive.is_none() {
-                journal::set_signal(&mut tx, BACK, at).await?;
-            }
-            journal::set_signal(&mut tx, ALIVE, alive.map_or(at, |last| last.max(at))).await
-        })?;
-        self.alarms.turned(Loop::Beat, now);
-        Ok(())
-    }
-
-    /// While a clock of a server was far ahead, and once more when it is right again: what it planned is brought forward. A robot's fall
-    /// would otherwise wait for as long as the clock was wrong, nine hours where a machine keeps Korean time as if it were UTC.
-    async fn mind_the_clock(&self, now: Timestamp, is_behind: bool) -> Result<()> {
-        let is_new = self.alarms.is_behind.load(Ordering::Relaxed) != is_behind;
-        if !is_behind && !is_new {
-            return Ok(());
-        }
-        let changed = carebot_database::transact!(self.db, tx => {
-            // Each rule plans anew when it looks: once is enough.
-            let rules = if is_new { rules::look_again(&mut tx, now).await? } else { 0 };
-            Ok::<_, DbError>(rules + alarms::bring_forward(&mut tx, now).await?)
-        })?;
-        self.alarms.is_behind.store(is_behind, Ordering::Relaxed);
-        if is_new && is_behind {
-            tracing::warn!(
-                changed,
-                "a clock was far ahead of this server's: what it planned is done now; have clocks kept right by NTP"
-            );
-        }
-        self.alarms.rules.notify_one();
-        self.alarms.ladders.notify_one();
-        self.alarms.deliveries.notify_one();
-        Ok(())
-    }
-
     /// From now on the loops of alarms must turn: whoever starts them says so.
     pub fn expect_loops(&self) {
         self.alarms.begun.store(self.now().millis(), Ordering::Relaxed);
@@ -389,10 +349,3 @@ impl Service {
         self.alarms.turned.iter().all(has_turned) && self.stuck_loop().is_none()
     }
 }
-
-/// When the alarm loop of any server last turned.
-const ALIVE: &str = "alarms_alive";
-/// When it turned again after it had lain still.
-const BACK: &str = "alarms_back";
-/// How long it must lie still to count as an outage, in milliseconds.
-const STILL: u64 = 60_000;

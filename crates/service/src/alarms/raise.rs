@@ -4,7 +4,7 @@ use carebot_database::journal::Journal;
 use carebot_database::{DbError, Tx, alarms, notifications, rules};
 use carebot_model::access::{Action, Permit, Relation, Relations};
 use carebot_model::alarms::rules::ASK_SECONDS;
-use carebot_model::alarms::{Alarm, Cause, EntryKind, Rule, SAME, Severity, text};
+use carebot_model::alarms::{Alarm, Cause, EntryKind, EventKind, Rule, SAME, Severity, text};
 use carebot_model::notifications::{Grade, NewNotification};
 use carebot_model::text::LongText;
 use carebot_model::{FamilyId, RowId, Timestamp};
@@ -114,7 +114,7 @@ impl Service {
             handed_at: None,
         };
         alarms::create(tx, &alarm).await?;
-        self.show(tx, &mut alarm, danger.adopts, now).await?;
+        self.show(tx, journal, &mut alarm, danger.adopts).await?;
         self.sensed(journal, &alarm, &danger);
         let body = json!({"severity": alarm.severity, "notification": alarm.notification, "late_by_ms": alarm.late_by});
         self.enter(journal, &alarm, EntryKind::Raised, &body);
@@ -172,7 +172,7 @@ impl Service {
         alarm.rounds = 0;
         // What became worse waits for nobody's answer.
         alarm.ask_until = None;
-        self.show(tx, &mut alarm, danger.adopts, now).await?;
+        self.show(tx, journal, &mut alarm, danger.adopts).await?;
         let (kind, what) = if is_worse { (EntryKind::Risen, "risen") } else { (EntryKind::Raised, "raised") };
         let body =
             json!({"from": before, "to": alarm.severity, "episode": alarm.episode, "notification": alarm.notification});
@@ -235,7 +235,14 @@ impl Service {
     }
 
     /// Has existing clients see the alarm: by a notification that says it already, or by one of its own.
-    async fn show(&self, tx: &mut Tx, alarm: &mut Alarm, adopts: Option<RowId>, now: Timestamp) -> Result<(), DbError> {
+    async fn show(
+        &self,
+        tx: &mut Tx,
+        journal: &mut Journal,
+        alarm: &mut Alarm,
+        adopts: Option<RowId>,
+    ) -> Result<(), DbError> {
+        let now = journal.now();
         let id = if let Some(id) = adopts {
             id
         } else {
@@ -250,7 +257,9 @@ impl Service {
                 image_url: alarm.image_url.clone().and_then(LongText::parse),
             };
             let permit = own_notice(alarm.family)?;
-            notifications::create(tx, &permit, self.fresh_id(now)?, &new, now).await?
+            let id = notifications::create(tx, &permit, self.fresh_id(now)?, &new, now).await?;
+            journal.event(EventKind::Notification, &json!({"index": id, "grade": grade, "alarm_id": alarm.id}));
+            id
         };
         alarms::shows(tx, id, alarm).await?;
         alarm.notification = Some(id);

@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use carebot_database::Row;
 use carebot_database::listing::{Key, Listing, Page, Range};
 use carebot_database::rules::{self, Signs};
-use carebot_database::{Row, journal};
 use carebot_model::access::{Action, Actor, Permit};
 use carebot_model::alarms::rules::{CRIT_SECONDS, WARN_SECONDS};
 use carebot_model::alarms::threshold::{Change, GAP, State};
@@ -280,7 +280,7 @@ impl Service {
         if let Some(heard) = rules::robot(&mut self.db.read(), family).await?.and_then(|robot| robot.heard_at) {
             signed.add(heard);
         }
-        let back_at = journal::read_signal(&mut self.db.read(), super::BACK).await?.map(Timestamp::from_millis);
+        let back_at = self.back_at(&mut self.db.read(), self.now()).await?.flatten();
         let is_back_after = |first: &Timestamp| back_at.is_some_and(|back| back > *first);
         if signed.until(until).first().is_some_and(is_back_after)
             && let Some(back) = back_at

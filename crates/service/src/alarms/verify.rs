@@ -27,15 +27,20 @@ pub enum Fault {
         /// How many there are to be.
         expected: i64,
     },
-    /// Entries were made with another key, so that nothing can be said of them. All others are as they were written.
-    OtherKey {
-        /// The number of the first.
-        seq: i64,
-        /// How many.
-        entries: i64,
-        /// The name of the key of the first.
-        key_id: String,
-    },
+    /// Entries are said to have been made with keys that were not given, so that nothing can be said of them, nor of whether they are
+    /// where they were: whoever edits an entry can give it any name of a key. All others are as they were written.
+    OtherKeys(Vec<OtherKey>),
+}
+
+/// Entries of a key that was not given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherKey {
+    /// The name of the key.
+    pub key_id: String,
+    /// The number of the first.
+    pub seq: i64,
+    /// How many.
+    pub entries: i64,
 }
 
 /// What was found out about a family's chain.
@@ -47,20 +52,20 @@ pub struct Verified {
     pub entries: i64,
     /// How it ends.
     pub head: Option<Hash>,
-    /// The first thing that is wrong; entries of another key only if that is all.
+    /// The first thing that is wrong; entries of other keys only if that is all.
     pub fault: Option<Fault>,
 }
 
-/// Verifies the chain of a family with the key it was made with. Nothing may be written to it meanwhile, or what was is not
+/// Verifies the chain of a family with the keys it was made with. Nothing may be written to it meanwhile, or what was is not
 /// looked at.
 ///
 /// # Errors
 /// As the database.
-pub async fn family(db: &Db, key: &ChainKey, family: FamilyId) -> Result<Verified> {
+pub async fn family(db: &Db, keys: &[ChainKey], family: FamilyId) -> Result<Verified> {
     // Read before the entries: what is added meanwhile comes behind.
     let (expected, said) = journal::chain_head(&mut db.read(), family).await?;
     let (mut seq, mut head, mut fault) = (0, None::<Hash>, None);
-    let mut others: Option<(i64, i64, String)> = None;
+    let mut others: Vec<OtherKey> = Vec::new();
     while fault.is_none() && seq < expected {
         let page = journal::chain_after(&mut db.read(), family, seq, PAGE).await?;
         if page.is_empty() {
@@ -69,11 +74,14 @@ pub async fn family(db: &Db, key: &ChainKey, family: FamilyId) -> Result<Verifie
         for entry in page.into_iter().filter(|entry| entry.seq <= expected) {
             if entry.seq != seq + 1 {
                 fault = Some(Fault::Missing { seq: entry.seq });
-            } else if entry.key_id != key.id() {
-                let (_, entries, _) = others.get_or_insert_with(|| (entry.seq, 0, entry.key_id.clone()));
-                *entries += 1;
-            } else if key.of_entry(head.as_ref(), &entry) != entry.hash {
-                fault = Some(Fault::Changed { seq: entry.seq });
+            } else if let Some(key) = keys.iter().find(|key| key.id() == entry.key_id) {
+                if key.of_entry(head.as_ref(), &entry) != entry.hash {
+                    fault = Some(Fault::Changed { seq: entry.seq });
+                }
+            } else if let Some(other) = others.iter_mut().find(|other| other.key_id == entry.key_id) {
+                other.entries += 1;
+            } else {
+                others.push(OtherKey { key_id: entry.key_id.clone(), seq: entry.seq, entries: 1 });
             }
             if fault.is_some() {
                 break;
@@ -84,11 +92,12 @@ pub async fn family(db: &Db, key: &ChainKey, family: FamilyId) -> Result<Verifie
     if fault.is_none() && (seq != expected || head != said) {
         fault = Some(Fault::Cut { entries: seq, expected });
     }
-    let fault = fault.or(others.map(|(seq, entries, key_id)| Fault::OtherKey { seq, entries, key_id }));
+    let fault = fault.or((!others.is_empty()).then_some(Fault::OtherKeys(others)));
     Ok(Verified { family, entries: seq, head, fault })
 }
 
-/// Whether what remains of a deleted family's chain is as it was signed.
-pub fn stub(key: &ChainKey, stub: &journal::Stub) -> bool {
-    key.of_stub(stub.family, stub.deleted_at, stub.entries, stub.head.as_ref()) == stub.signature
+/// Whether what remains of a deleted family's chain is as it was signed; nothing if the key was not given.
+pub fn stub(keys: &[ChainKey], stub: &journal::Stub) -> Option<bool> {
+    let key = keys.iter().find(|key| key.id() == stub.key_id)?;
+    Some(key.of_stub(stub.family, stub.deleted_at, stub.entries, stub.head.as_ref()) == stub.signature)
 }

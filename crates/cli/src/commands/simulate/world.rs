@@ -2,7 +2,7 @@
 
 mod tally;
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,6 +19,7 @@ use carebot_model::members::Position;
 use carebot_model::status::{Active, Home as Air};
 use carebot_model::text::Email;
 use carebot_model::{AccountId, FamilyId, RowId, Timestamp};
+use carebot_service::idempotency::Request;
 use carebot_service::status::Origin;
 use carebot_service::{Error, Service, Settings};
 
@@ -158,6 +159,8 @@ pub struct World {
     /// The last climb of an alarm that anybody was told of.
     episodes: BTreeMap<i64, i64>,
     first: BTreeMap<i64, i64>,
+    /// Which climbs of which alarms somebody was told in.
+    told: BTreeSet<(i64, i64)>,
     after_ack: u64,
     /// From when until when something was broken.
     disturbances: Vec<(i64, i64)>,
@@ -228,6 +231,7 @@ impl World {
             cleared: BTreeMap::new(),
             episodes: BTreeMap::new(),
             first: BTreeMap::new(),
+            told: BTreeSet::new(),
             after_ack: 0,
             disturbances: Vec::new(),
             broken: Broken::default(),
@@ -503,7 +507,8 @@ impl World {
                 service.report(&elder, &name, fields, origin).await.map(drop)
             }
             What::Detector => {
-                let notified = service.notify(&elder, &name, Some("CRIT"), Some("낙상감지".into()), None, Some(&key));
+                let request = Request { key: Some(&key), sensed_at: None };
+                let notified = service.notify(&elder, &name, Some("CRIT"), Some("낙상감지".into()), None, request);
                 notified.await.map(drop)
             }
             What::Gas | What::Usual => {
@@ -519,7 +524,7 @@ impl World {
             }
             What::Sos => {
                 *self.calls.entry(family).or_default() += 1;
-                service.call_for_help(&elder, &name, None).await.map(drop)
+                service.call_for_help(&elder, &name, None, None).await.map(drop)
             }
         };
         self.bury(place).await;
@@ -542,6 +547,7 @@ impl World {
         let now = self.now();
         for reached in self.phones.fresh() {
             self.first.entry(reached.alarm).or_insert(now);
+            self.told.insert((reached.alarm, reached.episode));
             let last = self.episodes.entry(reached.alarm).or_default();
             *last = (*last).max(reached.episode);
             let acknowledged = self.acknowledged.get(&reached.alarm);

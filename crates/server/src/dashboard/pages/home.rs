@@ -484,6 +484,6 @@ fn timeline(visit: &Visit, lines: &[Line]) -> Markup {
 
 async fn call_for_help(Sent(visit, _): Sent) -> Answer {
     let family = visit.family()?;
-    let id = visit.service().call_for_help(&visit.actor, family.as_str(), None).await?;
+    let (id, _) = visit.service().call_for_help(&visit.actor, family.as_str(), None, None).await?;
     Ok(to(&format!("/app/families/{family}/alarms/{}?done=sent", id.0)))
 }

@@ -7,8 +7,8 @@ use carebot_model::accounts::Role;
 use carebot_model::messages::{Message, Receivable};
 use carebot_model::wire::Order;
 use carebot_model::{AccountId, FamilyId};
-use carebot_service::Error;
 use carebot_service::messages::Receivables;
+use carebot_service::{Error, idempotency};
 use http::{HeaderMap, header};
 use maud::{Markup, html};
 use serde_json::json;
@@ -215,9 +215,11 @@ async fn send(State(app): State<App>, request: Request) -> Answer {
     let (with, content) = (fields.text("with"), fields.owned("content"));
     let sent = match picture {
         Ok(None) if content.is_none() => Err(missing("A text or a picture is required")),
-        Ok(picture) => {
-            visit.service().send_message(&visit.actor, own.as_str(), with, content, picture, None).await.map(drop)
-        }
+        Ok(picture) => visit
+            .service()
+            .send_message(&visit.actor, own.as_str(), with, content, picture, idempotency::Request::default())
+            .await
+            .map(drop),
         Err(error) => Err(error),
     };
     let Err(error) = sent else {

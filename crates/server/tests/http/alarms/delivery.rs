@@ -101,6 +101,26 @@ both_engines! {
         assert_eq!(post.whom(), [world.house.guardian.email.as_str()], "once");
     }
 
+    async fn a_danger_to_life_goes_out_before_everything_that_waits(t: TestDb) {
+        let world = World::new(&t).await;
+        let neighbour = world.app.person(Role::Main, "NEIGHBOUR").await;
+        let others = world.app.family(&neighbour, "NEIGHBOURS").await;
+        t.join(others, world.second.id, Some(neighbour.id)).await;
+        world.home(json!({"ethanol": 2.0})).await;
+        world.app.service.judge_rules().await.expect("judged");
+        assert_eq!(world.alarm(Rule::Gas).await.severity, Severity::Warn);
+        transact!(t.db, tx => { tx.execute("UPDATE deliveries SET attempts = 3", vec![]).await }).expect("it was tried before");
+        world.app.advance(5 * SECOND).await;
+        world.app.call("POST /v1/drills", &neighbour, json!({"family_id": others})).await.succeeds(201);
+        world.app.advance(5 * SECOND).await;
+        world.fall().await;
+        let mut due = Vec::new();
+        for (delivery, comes_first) in carebot_database::alarms::deliveries_due(&mut t.db.read(), t.now(), 10).await.expect("they are read") {
+            due.push((world.get(delivery.alarm).await.rule, comes_first));
+        }
+        assert_eq!(due, [(Rule::Fall, true), (Rule::Drill, false), (Rule::Gas, false)]);
+    }
+
     async fn channels_are_tried_in_the_persons_order_and_every_device_gets_it(t: TestDb) {
         let world = World::new(&t).await;
         let guardian = &world.house.guardian;

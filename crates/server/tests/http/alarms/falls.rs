@@ -54,6 +54,7 @@ both_engines! {
         assert!(world.post.take().is_empty(), "nobody is told while the elder is asked");
         for stream in [&mut page, &mut robot] {
             stream.expect("report").await;
+            stream.expect("notification").await;
             let raised = stream.expect("alarm").await;
             assert!(!raised.data["body"]["alarm"]["ask_until"].is_null(), "{:?}", raised.data);
         }

@@ -283,6 +283,20 @@ both_engines! {
         assert!(world.active(Rule::Silence).await.is_some(), "the clock counts from when the server was back");
     }
 
+    async fn a_robot_whose_clock_is_behind_is_not_silent(t: TestDb) {
+        let world = World::new(&t).await;
+        world.home(json!({"temperature": 22.0})).await;
+        world.turn().await;
+        for _ in 0..6 {
+            world.later(5 * MINUTE).await;
+            let sensed = carebot_model::Timestamp::from_millis(t.now().millis() - 2 * HOUR);
+            let report = world.app.request("POST /status/home").by(&world.house.elder).header("carebot-sensed-at", format!("{sensed}Z"));
+            report.json(&json!({"family_id": world.house.family, "temperature": 22.0})).send().await.succeeds(201);
+            world.turn().await;
+            assert!(world.active(Rule::Silence).await.is_none());
+        }
+    }
+
     async fn a_clock_that_jumps_back_does_not_stop_the_rule(t: TestDb) {
         let world = World::new(&t).await;
         world.home(json!({"temperature": 22.0})).await;
@@ -422,6 +436,19 @@ both_engines! {
         world.home(json!({"ethanol": 20})).await;
         world.turn().await;
         assert_eq!(world.alarm(Rule::Gas).await.severity, Severity::Crit);
+        let columns = "family_id, open_rule, severity, sensed_at, last_sensed_at, raised_at, late_by, occurrences, cause, episode, climb_from, next_step, next_at";
+        let sql = format!(
+            "INSERT INTO alarms (id, rule, run_at, danger_episode, rounds, {columns})
+             SELECT id + 1, 'tomorrow', run_at, danger_episode, rounds, {} FROM alarms WHERE rule = 'gas'",
+            columns.replacen("open_rule", "'tomorrow'", 1).replace("next_at", "1")
+        );
+        t.db.execute(&sql, vec![]).await.expect("an alarm of a newer version");
+        world.pass(2 * MINUTE).await;
+        assert!(world.post.whom().contains(&world.second.email), "the ladder is climbed");
+        for path in [format!("/v1/alarms/{family}"), format!("/v1/alarms/{family}?active=true")] {
+            let shown = world.app.get(&path, &world.house.guardian).await.result();
+            assert_eq!(shown.as_array().map(Vec::len), Some(1), "{shown}");
+        }
         let shown = world.app.get(&format!("/v1/rules/{family}"), &world.house.guardian).await.result();
         assert!(shown.as_array().is_some_and(|rules| rules.iter().any(|rule| rule["rule"] == "gas")), "{shown}");
     }

@@ -76,6 +76,7 @@ both_engines! {
         let reports = [report("a", 20_000, 72), report("b", 10_000, 73), report("c", 600_000, 140)];
         let batch = json!({"family_id": house.family, "reports": reports});
         app.call("POST /v1/status/batch", &house.elder, batch).await.succeeds(200);
+        assert_eq!(stream.expect("report").await.data["body"]["rules"], json!(["heart_fast"]));
         assert_eq!(stream.expect("reading").await.data["report"]["heart_rate"], 73);
     }
 

@@ -99,7 +99,7 @@ impl World {
                     break;
                 }
             }
-            let chain = verify::family(&db, &key, home.family).await?;
+            let chain = verify::family(&db, std::slice::from_ref(&key), home.family).await?;
             report.entries += u64::try_from(chain.entries).unwrap_or_default();
             report.broken_chains += u64::from(chain.fault.is_some());
         }
@@ -154,7 +154,9 @@ impl World {
         for alarm in by_family.values().flatten().filter(|alarm| alarm.severity == Severity::Crit) {
             report.alarms += 1;
             let is_settled = alarm.is_settled() || alarm.acknowledged_at.is_some();
-            if self.first.contains_key(&alarm.id.0) || is_settled {
+            // That people were told of the danger before says nothing of the last.
+            let last_danger = (alarm.id.0, i64::from(alarm.danger_episode))..=(alarm.id.0, i64::MAX);
+            if is_settled || self.told.range(last_danger).next().is_some() {
                 continue;
             }
             if self.now() - alarm.raised_at.millis() < YOUNG {

@@ -361,7 +361,7 @@ impl Town {
             }
             Crisis::Call => {
                 let elder = self.elder(home).await;
-                return tried(app.service.call_for_help(&elder, family.as_str(), None).await);
+                return tried(app.service.call_for_help(&elder, family.as_str(), None, None).await);
             }
             Crisis::Words => {
                 let body = json!({"user_id": elder.id, "message": "숨을 못 쉬겠어 살려줘", "session_id": null});

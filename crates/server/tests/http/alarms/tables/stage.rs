@@ -345,7 +345,7 @@ impl Stage {
             What::Call(hand) => {
                 let by = if *hand == Hand::Guardian { player.guardian } else { player.elder };
                 let by = self.actor(by).await;
-                return app.service.call_for_help(&by, family.as_str(), None).await.map(drop).map_err(fault);
+                return app.service.call_for_help(&by, family.as_str(), None, None).await.map(drop).map_err(fault);
             }
             What::Lives => {
                 let elder = self.elder(player).await;

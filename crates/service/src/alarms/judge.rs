@@ -113,9 +113,12 @@ pub(crate) fn to_mark(readings: &dyn Readings, set: &RuleSet, is_late: bool) -> 
 }
 
 /// What a rule found out.
+#[derive(Default)]
 struct Found {
     state: State,
     look_at: Option<Timestamp>,
+    /// The first reading of a time that has not come yet. A server that looks late, or by a clock that is ahead, must not pass over it.
+    unseen: Option<Timestamp>,
 }
 
 impl Service {
@@ -177,10 +180,13 @@ impl Service {
                 RuleKind::Decline => self.judge_mood(&mut tx, &mut journal, set.of(rule), &set).await?,
                 // These are judged where they happen.
                 RuleKind::CriticalFlag | RuleKind::Phrase | RuleKind::Sos | RuleKind::Disaster => {
-                    Found { state: State::default(), look_at: None }
+                    Found::default()
                 }
             };
             rules::save_state(&mut tx, family, rule, &found.state, found.look_at).await?;
+            if let Some(at) = found.unseen {
+                rules::mark(&mut tx, family, rule, at, at).await?;
+            }
             journal.close(&mut tx).await
         });
         match judged {
@@ -265,12 +271,11 @@ impl Service {
             }
             _ => {}
         }
-        let look_at = if state.is_at_rest() {
-            readings(tx, family, rule, now, now.plus_millis(FUTURE)).await?.rows.first().map(|(at, _)| *at)
-        } else {
-            Some(now.plus_millis(RESTLESS))
-        };
-        Ok(Found { state, look_at })
+        if !state.is_at_rest() {
+            return Ok(Found { state, look_at: Some(now.plus_millis(RESTLESS)), unseen: None });
+        }
+        let to_come = readings(tx, family, rule, now, now.plus_millis(FUTURE)).await?;
+        Ok(Found { state, look_at: None, unseen: to_come.rows.first().map(|(at, _)| *at) })
     }
 
     /// It has lasted long enough. When readings are gone through again, what they raised then is there already, and given back.
@@ -348,12 +353,12 @@ impl Service {
     ) -> Result<Found, DbError> {
         let (family, now) = (journal.family(), journal.now());
         let Some(made_at) = rules::made_at(tx, family).await? else {
-            return Ok(Found { state: State::default(), look_at: None });
+            return Ok(Found::default());
         };
         let Some(back_at) = self.back_at(tx, now).await? else {
             // An outage of this installation ends in this moment, and is not noted yet.
             let state = rules::state(tx, family, parameters.rule()).await?.state;
-            return Ok(Found { state, look_at: Some(now.plus_millis(RESTLESS)) });
+            return Ok(Found { state, look_at: Some(now.plus_millis(RESTLESS)), unseen: None });
         };
         let heard_at = rules::heard_at(tx, family, now).await?;
         let known = silence::Known { made_at, heard_at, back_at };
@@ -385,12 +390,12 @@ impl Service {
         let known = rules::state(tx, family, parameters.rule()).await?.state.last.map(|(at, _)| at);
         let Some(seen_at) = rules::seen_at(tx, family, known, now).await? else {
             // Nobody was ever seen here: there is nothing to miss yet.
-            return Ok(Found { state: State::default(), look_at: Some(now.plus_millis(LATER)) });
+            return Ok(Found { look_at: Some(now.plus_millis(LATER)), ..Found::default() });
         };
         let inactivity::Verdict { severity, look_at } = inactivity::judge(parameters, seen_at, now);
         let muted = severity.and_then(|severity| set.muted_until(parameters.rule(), severity, now));
         let found = if let Some(until) = muted {
-            Found { state: State::default(), look_at: Some(look_at.map_or(until, |at| at.min(until))) }
+            Found { look_at: Some(look_at.map_or(until, |at| at.min(until))), ..Found::default() }
         } else {
             let inputs = json!({"seen_at": seen_at.millis()});
             let verdict = Passing { severity, look_at, seen_at: Some(seen_at), once: false, inputs };
@@ -442,7 +447,7 @@ impl Service {
         };
         let look_at = look_at.or(Some(now.plus_millis(RARELY)));
         let state = State { level: verdict.severity, ..State::default() };
-        Ok(Found { state, look_at })
+        Ok(Found { state, look_at, unseen: None })
     }
 
     async fn is_normal_again(
@@ -479,7 +484,7 @@ impl Service {
             }
             Course::Raise(_) | Course::Leave => {}
         }
-        Ok(Found { state: State { level: severity, ..State::default() }, look_at: None })
+        Ok(Found { state: State { level: severity, ..State::default() }, ..Found::default() })
     }
 }
 

@@ -75,6 +75,31 @@ both_engines! {
         assert!(world.post.whom().contains(&world.house.guardian.email));
     }
 
+    async fn what_a_server_with_a_clock_far_ahead_stored_is_not_passed_over_by_who_looks_late(t: TestDb) {
+        let world = World::new(&t).await;
+        for ppm in [1.6, 0.2, 0.2] {
+            world.home(json!({"ethanol": ppm})).await;
+            world.turn().await;
+            world.app.advance(MINUTE).await;
+        }
+        assert!(world.active(Rule::Gas).await.is_none());
+        world.app.advance(23 * MINUTE).await;
+        for ppm in [0.2, 20.0] {
+            world.home(json!({"ethanol": ppm})).await;
+            world.app.advance(MINUTE).await;
+        }
+        let sensed_at = t.now().plus_millis(-MINUTE);
+        // Its server is killed before it judges; another one looks at everything, and it has not happened yet.
+        t.clock.advance(-25 * MINUTE);
+        transact!(t.db, tx => { carebot_database::rules::look_again(&mut tx, t.now(), t.now()).await }).expect("to be looked at");
+        world.turn().await;
+        assert!(world.active(Rule::Gas).await.is_none());
+        // The next to look is a server whose clock is half an hour ahead, or one that was away.
+        world.app.advance(40 * MINUTE).await;
+        world.turn().await;
+        assert_eq!(begun_at(&t, world.house.family, sensed_at).await, 1);
+    }
+
     async fn what_a_server_with_a_clock_far_ahead_added_makes_no_alarm_last_longer(t: TestDb) {
         let world = World::new(&t).await;
         world.home(json!({"ethanol": 1.6})).await;

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use carebot_database::DbError;
 use carebot_database::connector::faults::{Faults, Moment};
 use carebot_database::contacts::{self, Contact};
-use carebot_external::channels::Undelivered;
+use carebot_external::channels::{Notice, Undelivered};
 use carebot_model::alarms::text::Language;
 use carebot_model::alarms::{Channel, Severity};
+use carebot_service::alarms::deliver::Carried;
+use carebot_service::alarms::{Address, Carrier};
 
 use super::*;
 
@@ -24,6 +26,27 @@ impl Faults for FullDisk {
         } else {
             Ok(())
         }
+    }
+}
+
+/// A provider that takes the connection for drills and never answers; everything else it takes.
+#[derive(Clone, Debug, Default)]
+struct Hanging {
+    post: Postbox,
+    hung: Arc<AtomicUsize>,
+}
+
+impl Carrier for Hanging {
+    fn carry<'a>(&'a self, address: &'a Address, notice: &'a Notice, language: Language) -> Carried<'a> {
+        if notice.data["alarm"]["rule"] != "drill" {
+            return self.post.carry(address, notice, language);
+        }
+        self.hung.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::pending())
+    }
+
+    fn has(&self, channel: Channel) -> bool {
+        channel == Channel::Email
     }
 }
 
@@ -119,6 +142,32 @@ both_engines! {
             due.push((world.get(delivery.alarm).await.rule, comes_first));
         }
         assert_eq!(due, [(Rule::Fall, true), (Rule::Drill, false), (Rule::Gas, false)]);
+    }
+
+    async fn receivers_that_hang_hold_up_no_danger_to_life(t: TestDb) {
+        let carrier = Hanging::default();
+        let app = TestApp::with(&t, |settings, _| {
+            settings.alarms.carrier = Some(Arc::new(carrier.clone()));
+            settings.alarms.at_once = 4;
+        }).await;
+        let house = app.house().await;
+        let mut drills = Vec::new();
+        for name in ["ONE", "TWO", "THREE", "FOUR", "FIVE"] {
+            let elder = app.person(Role::Main, name).await;
+            let family = app.family(&elder, name).await;
+            t.join(family, house.guardian.id, Some(elder.id)).await;
+            let held = app.call("POST /v1/drills", &elder, json!({"family_id": family})).await;
+            drills.push(RowId(held.result()["id"].as_i64().expect("its number")));
+        }
+        let running = carebot_service::jobs::start(&app.service);
+        until!("the places for others are taken", carrier.hung.load(Ordering::SeqCst) == 2);
+        let body = json!({"family_id": house.family, "action": "낙상", "is_critical": true});
+        app.call("POST /status/active", &house.elder, body).await.succeeds(201);
+        until!("the fall is told", !carrier.post.whom().is_empty());
+        for drill in drills {
+            app.service.acknowledge_alarm(&carebot_model::access::Actor::operator(), drill).await.expect("acknowledged");
+        }
+        running.stop().await;
     }
 
     async fn channels_are_tried_in_the_persons_order_and_every_device_gets_it(t: TestDb) {

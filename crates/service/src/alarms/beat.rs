@@ -45,8 +45,9 @@ impl Service {
         let at = now.millis();
         let last = journal::read_signal(&mut self.db.read(), ALIVE).await?;
         let was_alive = self.was_alive(last, now);
-        // Clocks of several servers differ a little: a beat that seems to come from the future was none the less one.
-        let newest = last.filter(|last| at.abs_diff(*last) < STILL).map_or(at, |last| last.max(at));
+        // Clocks of several servers differ a little: the newest beat stays, also if it seems to come from the future. One that is further
+        // ahead would hide when its server dies.
+        let newest = last.filter(|last| (0..=APART).contains(&(last - at))).unwrap_or(at);
         self.mind_the_clock(now, last).await?;
         transact!(self.db, tx => {
             if !was_alive {

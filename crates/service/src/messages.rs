@@ -79,7 +79,8 @@ impl Service {
         Ok(Receivables::These(people.into_iter().map(|(user_id, name)| Receivable { user_id, name }).collect()))
     }
 
-    /// Sends a message; its number. With a key it is sent once, however often it is asked for.
+    /// Sends a message; its number, and whether its time had to be corrected. With a key it is sent once, however often it is asked for.
+    /// A cry for help is judged by when it was made.
     ///
     /// # Errors
     /// In this order: [`Error::Forbidden`] if the sender is somebody else, [`Error::NotFound`] if sender or receiver is

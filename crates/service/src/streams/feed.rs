@@ -95,6 +95,8 @@ struct State {
     bytes: usize,
     /// Somebody reads on.
     is_filling: bool,
+    /// Readings wait until that has ended.
+    holds: bool,
     readings: Vec<Reading>,
     count: u64,
     seats: HashMap<u64, Arc<Seat>>,
@@ -158,7 +160,7 @@ impl Feed {
                 let mut state = self.state();
                 let last = state.last.unwrap_or(state.told);
                 if last >= state.told {
-                    state.is_filling = false;
+                    state.is_filled();
                     return Ok(());
                 }
                 (last, state.told)
@@ -169,12 +171,12 @@ impl Feed {
                 Ok(events) if !events.is_empty() => state.push(&events),
                 // The database that was asked does not have it yet: who looks after the feeds comes again.
                 Ok(_) if state.told == told => {
-                    state.is_filling = false;
+                    state.is_filled();
                     return Ok(());
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    state.is_filling = false;
+                    state.is_filled();
                     return Err(error);
                 }
             }
@@ -266,9 +268,17 @@ impl Feed {
         self.is_loaded() && self.known::<K>() != Some(newest)
     }
 
-    /// Appends the readings that came after a count, as many as fit; the count to go on with.
-    pub fn readings_after(&self, count: u64, out: &mut String, most: usize) -> u64 {
-        let state = self.state();
+    /// Appends the readings that came after a count, as many as fit; the count to go on with. None as long as events behind a cursor
+    /// are being read or at hand: what happened with a reading goes before it. Who follows is woken when they are there.
+    pub fn readings_after(&self, (cursor, count): (i64, u64), out: &mut String, most: usize) -> u64 {
+        let mut state = self.state();
+        if state.is_filling {
+            state.holds |= state.count > count;
+            return count;
+        }
+        if state.last.is_some_and(|last| last > cursor) {
+            return count;
+        }
         let mut seen = count;
         for reading in state.readings.iter().filter(|reading| reading.count > count) {
             if out.len() >= most {
@@ -298,6 +308,14 @@ impl State {
             self.bytes -= self.items.pop_front().map_or(0, |item| item.text.len());
         }
         self.wake();
+    }
+
+    /// Nobody reads on any more, whether everything was found or not.
+    fn is_filled(&mut self) {
+        self.is_filling = false;
+        if std::mem::take(&mut self.holds) {
+            self.wake();
+        }
     }
 
     fn wake(&self) {
@@ -388,18 +406,44 @@ mod tests {
         // One that comes late is not the newest.
         put(3, 1_500, 120);
         let mut out = String::new();
-        let count = feed.readings_after(0, &mut out, usize::MAX);
+        let count = feed.readings_after((0, 0), &mut out, usize::MAX);
         assert_eq!(out.matches("event: reading").count(), 1);
         assert!(
             out.contains(r#""kind":"health","report":{"index":2,"#) && out.contains(r#""heart_rate":71}"#),
             "{out}"
         );
         out.clear();
-        assert_eq!(feed.readings_after(count, &mut out, usize::MAX), count);
+        assert_eq!(feed.readings_after((0, count), &mut out, usize::MAX), count);
         assert_eq!(out, "");
         put(4, 3_000, 72);
-        assert!(feed.readings_after(count, &mut out, usize::MAX) > count);
+        assert!(feed.readings_after((0, count), &mut out, usize::MAX) > count);
         assert!(out.contains(r#""index":4,"#), "{out}");
+    }
+
+    #[test]
+    fn readings_wait_for_events() {
+        let feed = feed();
+        feed.begin(1);
+        let reading = |feed: &Feed, cursor: i64| {
+            let mut out = String::new();
+            feed.readings_after((cursor, 0), &mut out, usize::MAX);
+            !out.is_empty()
+        };
+        assert!(feed.tell(2));
+        let (index, reported_at) = (RowId(1), Timestamp::from_millis(1));
+        let fields = Health { heart_rate: Some(70) };
+        let report = Report { index, family_id: feed.family(), reported_at, fields };
+        feed.put((report.reported_at, report.index), || report);
+        assert!(!reading(&feed, 1), "somebody reads on");
+        feed.state().push(&[event(&feed, 2, "{}")]);
+        feed.state().is_filled();
+        assert!(!reading(&feed, 1), "the event is at hand");
+        assert!(reading(&feed, 2));
+        // That nothing was found holds nothing back for ever.
+        assert!(feed.tell(3));
+        assert!(!reading(&feed, 2));
+        feed.state().is_filled();
+        assert!(reading(&feed, 2));
     }
 
     #[test]

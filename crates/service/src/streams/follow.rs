@@ -518,7 +518,8 @@ impl Follower {
                 let _turn = self.service.streams.look().await;
                 following.feed().load(&self.service.db).await?;
             }
-            following.read = following.feed().readings_after(following.read, out, PIECE);
+            let after = (following.cursor, following.read);
+            following.read = following.feed().readings_after(after, out, PIECE);
         }
         Ok(())
     }

@@ -173,13 +173,22 @@ impl Operation {
             .invalid(crate::context::KEY)
     }
 
-    /// Takes the time at which something was sensed.
-    pub fn sensed(mut self) -> Self {
-        let text = "When it was sensed, at most 7 days ago; now if absent. What lies more than 5 minutes ahead is stored as of now.";
+    /// Takes the time at which something was sensed, which can be too old.
+    pub fn sensed(self) -> Self {
+        let text = "When it was sensed, at most 7 days ago; now if absent. What lies more than 5 minutes ahead, and what is \
+                    critical and older, is stored as of now.";
+        self.timed(text).invalid(carebot_service::status::TOO_OLD)
+    }
+
+    /// Takes the time at which somebody called or something happened, which is never too old.
+    pub fn called(self) -> Self {
+        self.timed("When it happened; now if absent, more than 7 days ago or more than 5 minutes ahead.")
+    }
+
+    fn timed(mut self, description: &'static str) -> Self {
         self.headers
-            .push(("Carebot-Corrected", "`true` if it was stored as of now because the robot's clock is ahead"));
-        self.header("Carebot-Sensed-At", text, crate::extract::datetime::timestamp_schema().to_value())
-            .invalid(carebot_service::status::TOO_OLD)
+            .push(("Carebot-Corrected", "`true` if it was stored as of now because the robot's clock is wrong"));
+        self.header("Carebot-Sensed-At", description, crate::extract::datetime::timestamp_schema().to_value())
     }
 
     /// Has a parameter in the query.

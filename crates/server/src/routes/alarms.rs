@@ -193,7 +193,7 @@ fn add_calls(api: &mut Api) {
             .no_data(FAMILY)
             .of_family()
             .bounded()
-            .sensed(),
+            .called(),
         call,
     );
     api.add(

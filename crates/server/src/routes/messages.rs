@@ -87,6 +87,7 @@ pub fn add(api: &mut Api) {
             .not_found("Sending user does not exist")
             .bounded()
             .keyed()
+            .called()
             .conflict(carebot_service::idempotency::USED),
         send,
     );

@@ -73,7 +73,7 @@ pub fn add(api: &mut Api) {
             .of_family()
             .bounded()
             .keyed()
-            .sensed()
+            .called()
             .conflict(carebot_service::idempotency::USED),
         create,
     );

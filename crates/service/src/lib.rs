@@ -330,11 +330,12 @@ impl Service {
             .map_or(Ok(()), |name| Err(DbError::Unavailable(format!("a loop of alarms does not turn: {name}")).into()))
     }
 
-    /// Waits until every write that was begun in the background is done, and gives the node number back.
+    /// Waits until every write that was begun in the background is done, sends the heads of timelines that wait, and gives the node number back.
     pub async fn finish(&self) {
         self.end_streams();
         self.background.close();
         self.background.wait().await;
+        self.send_last_heads().await;
         if let Err(error) = self.leave_streams().await {
             tracing::warn!(?error, "others believe for a while that somebody follows here");
         }

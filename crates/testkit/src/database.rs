@@ -17,6 +17,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use carebot_database::ambient::{Clock, ManualClock, Rng, RowIds, SystemRng};
 
@@ -73,14 +74,14 @@ impl TestDb {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
         let rng = Arc::new(SeededRng::new(20_260_302));
         // With the usual options, whatever the test wants to be short of.
-        let mut db = Db::open(&url, &Options { create: true, ..Options::default() }).await.expect("the database opens");
+        let mut db = Db::open(&url, &Options { create: true, ..unhurried() }).await.expect("the database opens");
         migrate::run(&db, &*clock, &*rng).await.expect("the schema is made");
         let ids = Arc::new(RowIds::lease(&db, clock.now(), &*rng).await.expect("a node number is free"));
         if let Some(options) = &options {
             db.close().await;
             db = Db::open(&url, options).await.expect("the database opens with the test's options");
         }
-        Self { engine, db, url, options: options.unwrap_or_default(), clock, rng, ids, place }
+        Self { engine, db, url, options: options.unwrap_or_else(unhurried), clock, rng, ids, place }
     }
 
     /// The time of the test's clock.
@@ -167,14 +168,21 @@ impl Drop for Place {
     }
 }
 
-/// In memory where that is possible: every commit waits for the disk.
+/// In memory where there is much of it: every commit waits for the disk.
 fn new_folder() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    memory
-        .is_dir()
+    static IS_LARGE: LazyLock<bool> = LazyLock::new(|| mariadb::has_memory(Path::new(MEMORY)));
+    const MEMORY: &str = "/dev/shm";
+    let memory = Path::new(MEMORY);
+    IS_LARGE
         .then(|| TempDir::with_prefix_in("carebot-sqlite-", memory).ok())
         .flatten()
         .unwrap_or_else(|| TempDir::with_prefix("carebot-sqlite-").expect("a temporary folder can be made"))
+}
+
+/// The usual options, with patience for a machine that has much else to do: a test in which somebody is to be refused in time says so.
+fn unhurried() -> Options {
+    let long = Duration::from_mins(1);
+    Options { acquire_timeout: long, statement_timeout: long, ..Options::default() }
 }
 
 /// Runs a statement on the shared server, from wherever it is called.
@@ -183,7 +191,7 @@ fn administer(sql: String) {
     static ADMINISTRATOR: LazyLock<(Runtime, Db)> = LazyLock::new(|| {
         let runtime = runtime();
         let url = mariadb::shared().url("mysql").parse().expect("the server's URL is one");
-        let db = runtime.block_on(Db::open(&url, &Options::default())).expect("the server answers");
+        let db = runtime.block_on(Db::open(&url, &unhurried())).expect("the server answers");
         (runtime, db)
     });
     // Of its own thread, because a thread of another runtime must not wait for this one.

@@ -35,6 +35,7 @@ mod installation;
 mod keeper;
 
 use installation::Installation;
+pub(crate) use installation::has_memory;
 use keeper::Running;
 
 /// Name of the test user; it may do everything and connects from 127.0.0.1.

@@ -34,10 +34,14 @@ async fn is_refused_but_reads(program: &Program, houses: &[House], ledger: &Ledg
     assert_eq!(elder.get("/messages/new").await.status, 200);
     let mut anybody = Client::new(program.address, None);
     assert_eq!(anybody.get("/readyz").await.status, 200);
-    // Signing in writes a session.
-    let login = anybody.post("/auth/login", json!({"email": house.elder.email, "password": PASSWORD})).await;
-    assert_eq!(login.status, 503, "{}", login.json());
-    assert!(login.header("retry-after").is_some());
+    // Signing in writes a session, for which there can be room a few times where there is none for a report.
+    until("nobody can sign in", async || {
+        let login = anybody.post("/auth/login", json!({"email": house.elder.email, "password": PASSWORD})).await;
+        assert!([200, 503].contains(&login.status), "{}", login.json());
+        assert!(login.status == 200 || login.header("retry-after").is_some());
+        login.status == 503
+    })
+    .await;
 }
 
 fn assert_nobody_was_told_anything_else(ledger: &Ledger) {

@@ -272,7 +272,7 @@ async fn run(address: SocketAddr, case: Case) -> Result<(), String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_bytes_break_nothing() {
     let place = Place::new(Engine::Sqlite);
-    let settings = ["server.header_timeout_seconds=2", "server.body_timeout_seconds=5", "server.docs=true"];
+    let settings = ["server.header_timeout_seconds=10", "server.body_timeout_seconds=20", "server.docs=true"];
     let program = Program::start(&place.url, &settings).await;
     let house = House::new(program.address).await;
     let ledger = Arc::new(Ledger::default());

@@ -57,7 +57,7 @@ async fn who_takes_too_long_is_cut_off() {
     }
     for (name, status, (answer, took)) in running.join_all().await {
         assert_eq!(answer.as_ref().map(|answer| answer.status), status, "{name}: {answer:?}");
-        assert!((Duration::from_millis(800)..Duration::from_secs(10)).contains(&took), "{name}: after {took:?}");
+        assert!((Duration::from_millis(500)..Duration::from_secs(30)).contains(&took), "{name}: after {took:?}");
         if let Some(answer) = answer {
             assert_eq!(answer.json()["detail"]["type"], "timeout", "{name}");
             assert_eq!(answer.header("connection"), Some("close"), "{name}");

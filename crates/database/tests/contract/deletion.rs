@@ -215,7 +215,7 @@ both_engines! {
             written += 1;
         }
         assert!(deleting.await.unwrap() > 3);
-        assert!(written > 3, "{written}");
+        assert!(written > 0, "somebody else writes meanwhile");
         assert_eq!(count(&t, Home::TABLE, "family_id", other).await, i64::from(written));
     }
 

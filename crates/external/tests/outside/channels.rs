@@ -46,7 +46,7 @@ fn patient() -> Timeouts {
 
 /// For what is not.
 fn impatient() -> Timeouts {
-    Timeouts { whole: Duration::from_millis(200), ..patient() }
+    Timeouts { whole: Duration::from_secs(2), ..patient() }
 }
 
 /// What a status means, without the words.

@@ -17,9 +17,9 @@ mod prelude {
     pub use carebot_testkit::provider::{Play, Provider};
     pub use serde_json::{Value, json};
 
-    /// Impatient: one try, at most a fifth of a second.
+    /// Impatient: one try, at most two seconds.
     pub fn limits() -> Limits {
-        Limits { timeout: Duration::from_millis(200), tries: 1, failures: 1_000, ..Limits::default() }
+        Limits { timeout: Duration::from_secs(2), tries: 1, failures: 1_000, ..Limits::default() }
     }
 
     /// Patient, for what is meant to succeed.

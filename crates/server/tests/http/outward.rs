@@ -131,7 +131,7 @@ both_engines! {
 
     async fn a_server_that_runs_gives_signs_of_life_and_sends_heads(t: TestDb) {
         let (monitor, keeper) = (receiver().await, receiver().await);
-        let app = TestApp::with(&t, |settings, _| {
+        let app = TestApp::on(&t, t.open_again().await, |settings, _| {
             settings.alarms.dead_man = Some(Ping::new(&Key(monitor.url())).expect("an address"));
             settings.alarms.heads = Some(Receiver::new(Key(keeper.url()), &secret().to_text()).expect("a receiver"));
         }).await;
@@ -141,8 +141,9 @@ both_engines! {
         app.get("/readyz", ANYONE).await.succeeds(200);
         drill(&app, house.family).await;
         until!("a head is sent", keeper.count() > 0);
-        // What came since the first round is sent in a last one.
+        // What came since the first round is sent in a last one, what was written while it stopped too.
         running.stop().await;
+        app.service.finish().await;
         let (entries, head) = journal::chain_head(&mut t.db.read(), house.family).await.expect("read");
         let last = told(&app, keeper.asked().last().expect("a call"));
         assert_eq!(last["type"], "timeline.head");

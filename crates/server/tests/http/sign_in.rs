@@ -104,6 +104,7 @@ both_engines! {
         for _ in 0..10 {
             app.advance(29 * MINUTE).await;
             assert!(lives(&app, &person.token).await);
+            written(&t, person.session).await;
         }
     }
 
@@ -122,6 +123,8 @@ both_engines! {
         let app = TestApp::on(&t, t.open_again().await, |_, _| {}).await;
         app.advance(MINUTE).await;
         let then = t.now().millis();
+        assert!(lives(&app, &person.token).await);
+        written(&t, person.session).await;
         for _ in 0..30 {
             assert!(lives(&app, &person.token).await);
             app.advance(1_999).await;
@@ -141,6 +144,7 @@ both_engines! {
         for _ in 0..3 {
             app.advance(25 * MINUTE).await;
             assert_eq!(check().await.status, 200);
+            written(&t, person.session).await;
         }
         app.advance(32 * MINUTE).await;
         let reply = check().await;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use carebot_database::journal::{Hash, Written};
 use carebot_external::Key;
@@ -18,6 +19,8 @@ use crate::Service;
 
 /// The most families whose heads wait to be sent. A receiver that is away for long costs no more than this; the log has them all.
 const MOST: usize = 10_000;
+/// How long a last round may take when the server stops.
+const LAST: Duration = Duration::from_secs(5);
 
 /// Who keeps heads.
 #[derive(Clone, Debug)]
@@ -124,5 +127,14 @@ impl Service {
             }
         }
         failure.map_or(Ok(count), Err)
+    }
+
+    /// Sends the heads that wait when nothing more will be written.
+    pub(crate) async fn send_last_heads(&self) {
+        match tokio::time::timeout(LAST, self.send_heads()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(undelivered)) => tracing::warn!(%undelivered, "the last heads of timelines are in the log only"),
+            Err(_) => tracing::warn!("the last heads of timelines were not taken in time; they are in the log only"),
+        }
     }
 }

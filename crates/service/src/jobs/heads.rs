@@ -1,5 +1,5 @@
 //! Sends heads of timelines to whoever keeps them: at once when there is a first one, and then what came meanwhile, a round every
-//! [`ROUND`].
+//! [`ROUND`]. [`Service::finish`](crate::Service::finish) sends the last.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,6 @@ use crate::Service;
 const ROUND: Duration = Duration::from_secs(10);
 /// The longest pause when the receiver does not take them.
 const LONGEST: Duration = Duration::from_mins(10);
-/// How long a last round may take when the server stops.
-const LAST: Duration = Duration::from_secs(5);
 
 pub async fn run(service: Arc<Service>, stop: CancellationToken) {
     let mut pause = ROUND;
@@ -41,10 +39,5 @@ pub async fn run(service: Arc<Service>, stop: CancellationToken) {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(pause) => {}
         }
-    }
-    match tokio::time::timeout(LAST, service.send_heads()).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(undelivered)) => tracing::warn!(%undelivered, "the last heads of timelines are in the log only"),
-        Err(_) => tracing::warn!("the last heads of timelines were not taken in time; they are in the log only"),
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn new_folder(durable: bool) -> io::Result<TempDir> {
     const PREFIX: &str = "carebot-mariadb-";
     let memory = Path::new("/dev/shm");
     if !durable
-        && free_kib(memory).is_some_and(|free| free > MEMORY_NEEDED_KIB)
+        && has_memory(memory)
         && let Ok(folder) = TempDir::with_prefix_in(PREFIX, memory)
     {
         return Ok(folder);
@@ -134,6 +134,11 @@ fn target_folder() -> PathBuf {
     let program = env::current_exe().unwrap_or_default();
     let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
     target.map_or_else(env::temp_dir, Path::to_owned)
+}
+
+/// Whether a folder in memory has room for databases of tests.
+pub fn has_memory(folder: &Path) -> bool {
+    free_kib(folder).is_some_and(|free| free > MEMORY_NEEDED_KIB)
 }
 
 /// Free space of the file system of a folder in KiB; None when it cannot be found out.

@@ -10,7 +10,7 @@ pub mod program;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails. Far above what it takes, for a machine that is busy with other things.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Waits until a condition holds; how long that took.
 ///

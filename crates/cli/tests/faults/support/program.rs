@@ -13,9 +13,18 @@ use super::{PATIENCE, until};
 /// The program that is tested.
 pub const CAREBOT: &str = env!("CARGO_BIN_EXE_carebot");
 
-/// What every server of these tests is set to: whoever knows a family is in it, and nobody is slowed down.
-const SETTINGS: &[&str] =
-    &["families.join=open", "metrics.listen=off", "throttle.address_failures=100000", "log.format=pretty"];
+/// What every server of these tests is set to: whoever knows a family is in it, nobody is slowed down, and a busy machine refuses
+/// nobody.
+const SETTINGS: &[&str] = &[
+    "families.join=open",
+    "metrics.listen=off",
+    "throttle.address_failures=100000",
+    "log.format=pretty",
+    "database.acquire_timeout_seconds=60",
+    "database.statement_timeout_seconds=60",
+];
+/// As impatient as a server is without being set to anything.
+pub const IMPATIENT: [&str; 2] = ["database.acquire_timeout_seconds=5", "database.statement_timeout_seconds=10"];
 
 /// A running server. Dropping it kills it.
 #[derive(Debug)]

@@ -127,7 +127,7 @@ only_mariadb! {
     }
 
     async fn more_connections_than_the_pool_keeps_are_had_under_load_and_no_more(t: TestDb, Options {
-        pool_size: 1, pool_overflow: 2, acquire_timeout: Duration::from_millis(200), ..Options::default()
+        pool_size: 1, pool_overflow: 2, acquire_timeout: Duration::from_secs(2), ..Options::default()
     }) {
         let mut held = Vec::new();
         for _ in 0..3 {
@@ -184,7 +184,7 @@ only_mariadb! {
         // Accepts connections (the kernel does) and never says a word.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = behind(&t.url, &[silent.local_addr().unwrap().port()]);
-        let options = Options { acquire_timeout: Duration::from_secs(2), ..Options::default() };
+        let options = Options { acquire_timeout: Duration::from_secs(6), ..Options::default() };
         Db::open(&url, &options).await.expect("the second host answers in time").ping().await.unwrap();
     }
 

@@ -16,13 +16,13 @@ use carebot_testkit::Engine;
 use crate::catalogue::count;
 use crate::prelude::*;
 
-/// One connection, one reader, little patience: what is taken is missed at once.
+/// One connection, one reader, little patience: what is taken is missed soon.
 pub fn small() -> Options {
     Options {
         pool_size: 1,
         pool_overflow: 0,
         sqlite_readers: 1,
-        acquire_timeout: Duration::from_millis(200),
+        acquire_timeout: Duration::from_secs(2),
         ..Options::default()
     }
 }

@@ -438,7 +438,7 @@ async fn what_a_server_says_decides_whether_the_mail_is_tried_again() {
 async fn a_server_that_says_nothing_is_given_up_in_time() {
     for begin in ["connect", "EHLO", "RCPT", "."] {
         let server = Smtp::saying(begin, SILENCE).await;
-        let settings = Settings { timeout: Duration::from_millis(200), ..server.settings() };
+        let settings = Settings { timeout: Duration::from_secs(2), ..server.settings() };
         assert_eq!(meaning(&send(settings, TO, &notice()).await), Means::Later(None), "{begin}");
     }
     let server = Smtp::start(Manner::default()).await;

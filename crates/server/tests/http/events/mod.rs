@@ -81,7 +81,7 @@ pub async fn second(t: &TestDb) -> TestApp {
 
 both_engines! {
     async fn a_stream_begins_now_and_tells_what_happens(t: TestDb) {
-        let app = TestApp::new(&t).await;
+        let app = TestApp::with(&t, |settings, _| settings.streams.heartbeat = Duration::from_hours(1)).await;
         let house = app.house().await;
         camera(&app, &house, true).await;
         let mut stream =

@@ -34,8 +34,6 @@ const BATCH: u32 = 128;
 /// For how long a delivery is taken, in milliseconds. It is prolonged while a channel is being tried, so that only a server that
 /// died holds one up, and not for long.
 const LEASE: i64 = 5_000;
-/// How often it is asked whether what is on its way is still wanted, and prolonged if it is.
-const WATCH: Duration = Duration::from_millis(500);
 /// After how long something is tried again, in milliseconds; doubled each time.
 const FIRST_PAUSE: i64 = 5_000;
 /// The same for something critical.
@@ -262,7 +260,7 @@ impl Service {
     /// Comes back when a delivery that is on its way is not wanted any more.
     async fn unwanted(&self, id: RowId) {
         loop {
-            tokio::time::sleep(WATCH).await;
+            tokio::time::sleep(self.alarms.settings.watch).await;
             let until = self.now().plus_millis(LEASE);
             match transact!(self.db, tx => { alarms::keep(&mut tx, id, self.holder, until).await }) {
                 Ok(false) => return,

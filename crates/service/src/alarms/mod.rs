@@ -75,6 +75,9 @@ pub struct Settings {
     pub believed: Duration,
     /// How many notices are handed out at the same time.
     pub at_once: usize,
+    /// How often it is asked whether a notice on its way is still wanted, and its lease prolonged if it is: well within the two seconds
+    /// after which nobody is disturbed any more, and within the lease of five.
+    pub watch: Duration,
     /// Whether the webhooks and push services that people enter may lie in private networks.
     pub allow_private: bool,
     /// Where signs of life go while the loops turn, if anywhere.
@@ -92,6 +95,7 @@ impl Default for Settings {
             carrier: None,
             believed: BELIEVED,
             at_once: 64,
+            watch: Duration::from_millis(500),
             allow_private: false,
             dead_man: None,
             heads: None,

@@ -43,8 +43,15 @@ const DRAIN: i64 = 45 * 60_000;
 const MINUTE: i64 = 60_000;
 /// How often a robot that is well reports, to the very end: otherwise all would be called silent.
 const REPORTS: i64 = 5 * MINUTE;
+/// Longer than any run: nothing in one depends on the machine's own clock.
+const FOR_EVER: Duration = Duration::from_hours(365 * 24);
 /// What a robot reads where there is gas, in ppm.
 const GAS: f64 = 20.0;
+
+/// How the database is opened.
+fn unhurried() -> Options {
+    Options { acquire_timeout: FOR_EVER, ..Options::default() }
+}
 
 /// A clock that can be wrong.
 #[derive(Debug)]
@@ -253,7 +260,7 @@ impl World {
 
     /// Makes the database and everybody in it.
     async fn settle(&mut self, homes: u32) -> Result {
-        let db = Db::open(&self.url, &Options { create: true, ..Options::default() }).await?;
+        let db = Db::open(&self.url, &Options { create: true, ..unhurried() }).await?;
         let rng = self.rng();
         migrate::run(&db, &*self.clock, &rng).await?;
         for number in 0..homes {
@@ -407,7 +414,7 @@ impl World {
 
     async fn start(&mut self, place: usize) -> Result {
         let rng = Arc::new(self.rng());
-        let db = Db::open(&self.url, &Options::default()).await?;
+        let db = Db::open(&self.url, &unhurried()).await?;
         let settings = Settings {
             alarms: carebot_service::alarms::Settings {
                 carrier: Some(Arc::new(self.phones.clone())),
@@ -415,6 +422,7 @@ impl World {
                 at_once: 1,
                 // Its time is the machine's, which no seed decides.
                 believed: Duration::ZERO,
+                watch: FOR_EVER,
                 ..carebot_service::alarms::Settings::default()
             },
             ..Settings::default()

@@ -37,6 +37,7 @@ pub mod chats;
 pub mod connector;
 pub mod contacts;
 pub mod deletion;
+pub mod deliveries;
 pub mod disasters;
 pub mod families;
 pub mod idempotency;

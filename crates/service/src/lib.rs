@@ -32,6 +32,7 @@ pub mod passwords;
 pub mod polls;
 pub mod reach;
 pub mod resets;
+pub mod robots;
 pub mod series;
 pub mod status;
 pub mod streams;
@@ -239,7 +240,7 @@ impl Service {
             trying: shares::Shares::new(alarms::replay::AT_ONCE),
             vapid: tokio::sync::OnceCell::new(),
             tests: reach::Tests::default(),
-            refusals: Lately::new(ingest::TOLD),
+            refusals: Lately::new(robots::TOLD),
             noticed: Lately::new(status::NOTICED),
             polls: polls::Polls::new(settings.poll_cache),
             rolled: Mutex::default(),

@@ -16,7 +16,7 @@ use carebot_model::wire::Order;
 use carebot_model::{FamilyId, RowId, Timestamp};
 use serde_json::json;
 
-use crate::alarms::judge::{self, FRESH};
+use crate::alarms::readings::{self, FRESH};
 use crate::alarms::{Danger, RuleSet};
 use crate::assistant::Of;
 use crate::pages::{Bounds, Extent, Pages, Step};
@@ -166,7 +166,7 @@ impl Service {
         origin: Origin,
     ) -> Result<Arrival<K>> {
         let picture = self.picture_named(actor, image_url(&fields).as_deref()).await?;
-        let set = match judge::readings_of(&fields) {
+        let set = match readings::readings_of(&fields) {
             Some(_) => Some(self.rule_set(*permit.resource()).await?),
             None => None,
         };
@@ -182,11 +182,11 @@ impl Service {
         set: Option<&RuleSet>,
     ) -> Result<Arrival<K>> {
         let now = self.now();
-        let is_critical = judge::is_critical(&fields);
+        let is_critical = readings::is_critical(&fields);
         let (reported_at, is_corrected) = sensed(origin.sensed_at, is_critical, now)?;
         let is_late = now.since(reported_at) > FRESH;
-        let (noticed, marks) = match (judge::readings_of(&fields), set) {
-            (Some(readings), Some(set)) => judge::to_mark(readings, set, is_late),
+        let (noticed, marks) = match (readings::readings_of(&fields), set) {
+            (Some(readings), Some(set)) => readings::to_mark(readings, set, is_late),
             _ => (Vec::new(), Vec::new()),
         };
         Ok(Arrival {

@@ -8,7 +8,8 @@ use carebot_model::for_each_status_kind;
 use carebot_model::status::{Active, Health, Home, Mental, MentalReport, StatusKind};
 use carebot_model::{FamilyId, Timestamp};
 use carebot_service::alarms::act::Prompt;
-use carebot_service::ingest::{self, Heartbeat, Incoming, Item, MANY, Processed, Pulse, Reading, TOO_MANY};
+use carebot_service::ingest::{self, Incoming, Item, MANY, Processed, Reading, TOO_MANY};
+use carebot_service::robots::{self, Heartbeat, Pulse};
 use http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -74,7 +75,7 @@ pub fn add(api: &mut Api) {
             .gives::<Pulse>(200, "Heartbeat noted")
             .of_family()
             .bounded()
-            .invalid(ingest::BATTERY),
+            .invalid(robots::BATTERY),
         heartbeat,
     );
     api.add(

@@ -1,7 +1,7 @@
 //! What people do about an alarm.
 
 use carebot_database::journal::{self, Entry, Journal};
-use carebot_database::{DbError, Tx, alarms, families, transact};
+use carebot_database::{DbError, Tx, alarms, deliveries, families, transact};
 use carebot_model::access::{Action, Actor, Permit};
 use carebot_model::alarms::{
     Alarm, AlarmView, Answer, Cause, ClearReason, EntryKind, Rule, SNOOZE, SNOOZE_CRIT, Severity,
@@ -160,7 +160,7 @@ impl Service {
         let now = journal.now();
         (alarm.acknowledged_at, alarm.acknowledged_by) = (Some(now), by);
         (alarm.snoozed_until, alarm.snoozed_by) = (None, None);
-        let cancelled = alarms::cancel(tx, alarm.id, now).await?;
+        let cancelled = deliveries::cancel(tx, alarm.id, now).await?;
         self.climb(tx, journal, alarm).await?;
         alarms::mark_shown_read(tx, alarm).await?;
         alarms::update(tx, alarm).await?;
@@ -268,7 +268,7 @@ impl Service {
             alarm.snoozed_by = by;
             // The ladder stands still meanwhile.
             alarm.climb_from = alarm.climb_from.plus_millis(until.since(before.unwrap_or(now)));
-            alarms::hold_back(&mut tx, alarm.id, before, until).await?;
+            deliveries::hold_back(&mut tx, alarm.id, before, until).await?;
             self.climb(&mut tx, &mut journal, &mut alarm).await?;
             alarms::update(&mut tx, &alarm).await?;
             self.enter(&mut journal, &alarm, EntryKind::Snoozed, &json!({"by": by, "until": until.millis(), "reason": reason}));
@@ -426,7 +426,7 @@ impl Service {
         let written = transact!(self.db, tx => {
             let mut journal = Journal::open(&mut tx, family, now).await?;
             let Some(alarm) = alarms::get(&mut tx, id).await? else { return Ok::<_, DbError>(None) };
-            if alarms::shown(&mut tx, id, account, now).await? == 0 {
+            if deliveries::shown(&mut tx, id, account, now).await? == 0 {
                 return Ok(None);
             }
             self.enter(&mut journal, &alarm, EntryKind::Delivered, &json!({"to": account, "channel": "stream"}));

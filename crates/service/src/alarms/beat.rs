@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 
 use carebot_database::journal::Journal;
-use carebot_database::{DbError, alarms, journal, rules, transact};
+use carebot_database::{DbError, alarms, deliveries, journal, rules, transact};
 use carebot_model::alarms::{Alarm, SNOOZE, SNOOZE_CRIT, Severity};
 use carebot_model::{FamilyId, RowId, Timestamp};
 
@@ -124,7 +124,7 @@ impl Service {
         let mut changed = transact!(self.db, tx => {
             // Each rule plans anew when it looks.
             let rules = rules::look_again(&mut tx, now, wrong).await?;
-            Ok::<_, DbError>(rules + alarms::bring_deliveries_forward(&mut tx, now, wrong, by).await?)
+            Ok::<_, DbError>(rules + deliveries::bring_forward(&mut tx, now, wrong, by).await?)
         })?;
         let mut behind = None;
         loop {

@@ -1,6 +1,6 @@
 //! Climbing the ladder: who is told when.
 
-use carebot_database::alarms::{Delivery, Fate};
+use carebot_database::deliveries::{self, Delivery, Fate};
 use carebot_database::journal::Journal;
 use carebot_database::{DbError, Tx, alarms, contacts, rules, transact};
 use carebot_model::alarms::ladder::Step;
@@ -54,7 +54,7 @@ pub(super) async fn is_climbed(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbErr
 /// begins anew.
 async fn is_fading(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbError> {
     let is_told = |fate: &Fate| fate.ended.as_deref() == Some("handed");
-    Ok(alarm.cleared_at.is_some() && alarms::deliveries_of(tx, alarm).await?.iter().any(is_told))
+    Ok(alarm.cleared_at.is_some() && deliveries::of_alarm(tx, alarm).await?.iter().any(is_told))
 }
 
 /// Whom the rung of a step reaches. Without guardians, the first of those who are there is the first; the first is left to a
@@ -103,7 +103,7 @@ impl Service {
         // Who was first is not told again as one of the others, whoever is first by now.
         let mut asked: Vec<AccountId> = Vec::new();
         if alarm.next_step > 0 {
-            let fates = alarms::deliveries_of(tx, alarm).await?;
+            let fates = deliveries::of_alarm(tx, alarm).await?;
             let is_told = |fate: &Fate| fate.ended.as_deref() != Some("cancelled");
             asked.extend(fates.into_iter().filter(is_told).map(|fate| fate.delivery.account));
         }
@@ -162,7 +162,7 @@ impl Service {
                 attempts: 0,
                 tried_at: None,
             };
-            if alarms::send(tx, &delivery, now).await? {
+            if deliveries::send(tx, &delivery, now).await? {
                 new.push(*account);
             }
         }
@@ -277,7 +277,7 @@ impl Service {
         (alarm.cleared_at, alarm.cleared_by, alarm.clear_reason) = (Some(now), by, Some(reason));
         alarm.ended_at = Some(ended_at);
         if !alarm.wants_people() {
-            alarms::cancel(tx, alarm.id, now).await?;
+            deliveries::cancel(tx, alarm.id, now).await?;
             alarm.next_at = None;
         }
         self.enter(

@@ -12,10 +12,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use carebot_database::alarms::{self, Delivery, Ended, Fate};
 use carebot_database::contacts::{self, Contact};
+use carebot_database::deliveries::{self, Delivery, Ended, Fate};
 use carebot_database::journal::Journal;
-use carebot_database::{DbError, Tx, presence, transact};
+use carebot_database::{DbError, Tx, alarms, presence, transact};
 use carebot_external::channels::{Notice, Undelivered};
 use carebot_model::alarms::text::Language;
 use carebot_model::alarms::{Alarm, AlarmView, Channel, EntryKind, Rule, Severity, text};
@@ -182,7 +182,7 @@ impl Service {
     async fn due_notices(&self) -> Result<Vec<(Delivery, bool)>> {
         let now = self.now();
         self.write_what_was_taken().await;
-        let mut due = alarms::deliveries_due(&mut self.db.read(), now, BATCH).await?;
+        let mut due = deliveries::due(&mut self.db.read(), now, BATCH).await?;
         due.retain(|(delivery, _)| !self.alarms.unwritten.lock().contains_key(&delivery.id));
         self.alarms.turned(Loop::Deliveries, now);
         Ok(due)
@@ -205,7 +205,7 @@ impl Service {
     async fn write_taken(&self, taken: Taken) -> Result<()> {
         let Taken { delivery, alarm, channel, tries } = taken;
         // It may have been written down, and only the answer was lost; or the family is gone.
-        let fate = alarms::fate_of(&mut self.db.read(), delivery.id).await?;
+        let fate = deliveries::fate_of(&mut self.db.read(), delivery.id).await?;
         if fate.is_some_and(|fate| fate.ended.as_deref() != Some("handed")) {
             self.note_outcome(&delivery, &alarm, Outcome::Handed(channel), &tries).await?;
         }
@@ -218,13 +218,13 @@ impl Service {
         let until = now.plus_millis(LEASE);
         // In one transaction: of several databases another one might not know the alarm yet.
         let claimed = transact!(self.db, tx => {
-            if !alarms::claim(&mut tx, delivery.id, self.holder, now, until).await? {
+            if !deliveries::claim(&mut tx, delivery.id, self.holder, now, until).await? {
                 return Ok(None);
             }
             let alarm = alarms::get(&mut tx, delivery.alarm).await?;
             let alarm = alarm.filter(|alarm| alarm.episode == delivery.episode && alarm.wants_people());
             let Some(alarm) = alarm else {
-                alarms::end(&mut tx, delivery.id, Ended::Cancelled, None, now).await?;
+                deliveries::end(&mut tx, delivery.id, Ended::Cancelled, None, now).await?;
                 return Ok(None);
             };
             // Whoever left the family meanwhile is told nothing more about it.
@@ -241,7 +241,7 @@ impl Service {
         };
         let snoozed = alarm.snoozed_until.filter(|until| now < *until);
         if let Some(until) = snoozed.or_else(|| quiet_until(&alarm, &contact, now)) {
-            transact!(self.db, tx => { alarms::put_off(&mut tx, delivery.id, until, None).await })?;
+            transact!(self.db, tx => { deliveries::put_off(&mut tx, delivery.id, until, None).await })?;
             return Ok(false);
         }
         let mut tries = Vec::new();
@@ -262,7 +262,7 @@ impl Service {
         loop {
             tokio::time::sleep(self.alarms.settings.watch).await;
             let until = self.now().plus_millis(LEASE);
-            match transact!(self.db, tx => { alarms::keep(&mut tx, id, self.holder, until).await }) {
+            match transact!(self.db, tx => { deliveries::keep(&mut tx, id, self.holder, until).await }) {
                 Ok(false) => return,
                 Ok(true) => {}
                 // Rather one notice too many than one too few.
@@ -370,17 +370,17 @@ impl Service {
             }
             match &outcome {
                 Outcome::Handed(channel) => {
-                    alarms::end(&mut tx, delivery.id, Ended::Handed(*channel), None, now).await?;
+                    deliveries::end(&mut tx, delivery.id, Ended::Handed(*channel), None, now).await?;
                 }
                 Outcome::Later(reason, after) => {
                     let until = now.plus_millis(pause(delivery, alarm, *after, now));
                     let until = current.snoozed_until.map_or(until, |snoozed| until.max(snoozed));
-                    alarms::put_off(&mut tx, delivery.id, until, Some((now, &cut(reason)))).await?;
+                    deliveries::put_off(&mut tx, delivery.id, until, Some((now, &cut(reason)))).await?;
                     self.go_on_if_nobody(&mut tx, &mut journal, delivery, &mut current).await?;
                 }
                 Outcome::Unreachable(reason) => {
                     let reason = reason.as_deref().map(cut);
-                    alarms::end(&mut tx, delivery.id, Ended::Unreachable, reason.as_deref(), now).await?;
+                    deliveries::end(&mut tx, delivery.id, Ended::Unreachable, reason.as_deref(), now).await?;
                     if tries.is_empty() {
                         let body = json!({"to": delivery.account, "channel": null, "step": delivery.step, "episode": delivery.episode, "error": "no way to this person"});
                         self.enter(&mut journal, &current, EntryKind::Failed, &body);
@@ -388,7 +388,7 @@ impl Service {
                     self.go_on_if_nobody(&mut tx, &mut journal, delivery, &mut current).await?;
                 }
                 Outcome::Left => {
-                    alarms::end(&mut tx, delivery.id, Ended::Cancelled, None, now).await?;
+                    deliveries::end(&mut tx, delivery.id, Ended::Cancelled, None, now).await?;
                     let body = json!({"to": delivery.account, "channel": null, "step": delivery.step, "episode": delivery.episode, "error": "not of this family any more"});
                     self.enter(&mut journal, &current, EntryKind::Failed, &body);
                     self.go_on_if_nobody(&mut tx, &mut journal, delivery, &mut current).await?;
@@ -416,7 +416,7 @@ impl Service {
         let now = journal.now();
         alarm.handed_at = Some(now);
         if !alarm.wants_people() {
-            alarms::cancel(tx, alarm.id, now).await?;
+            deliveries::cancel(tx, alarm.id, now).await?;
             self.climb(tx, journal, alarm).await?;
         }
         alarms::update(tx, alarm).await
@@ -436,7 +436,7 @@ impl Service {
         if alarm.episode != delivery.episode || !alarm.wants_people() || is_snoozed {
             return Ok(());
         }
-        let fates = alarms::deliveries_of(tx, alarm).await?;
+        let fates = deliveries::of_alarm(tx, alarm).await?;
         let of_step = || fates.iter().filter(|fate| fate.delivery.step == delivery.step);
         let mut notify = Vec::new();
         if alarm.next_step == delivery.step + 1 && !reaches_somebody(tx, alarm, of_step(), now).await? {
@@ -497,7 +497,7 @@ pub(crate) async fn sees(tx: &mut Tx, alarm: &Alarm, account: AccountId, now: Ti
 async fn is_known(tx: &mut Tx, alarm: &Alarm) -> Result<bool, DbError> {
     let watchers = contacts::watchers(tx, alarm.family).await?;
     let (mut is_told, mut is_awaited) = (false, false);
-    for Fate { delivery, ended } in alarms::deliveries_of(tx, alarm).await? {
+    for Fate { delivery, ended } in deliveries::of_alarm(tx, alarm).await? {
         let is_family = watchers.iter().any(|(account, _)| *account == delivery.account);
         match ended.as_deref() {
             Some("handed") if is_family => return Ok(true),

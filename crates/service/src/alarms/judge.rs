@@ -4,27 +4,24 @@
 //! rule then reads the readings themselves, in the order in which they were made, from where it stood: what it knows could be
 //! forgotten and would be found again. A reading that came late makes it go back to before that reading.
 
-use std::any::Any;
 use std::time::Duration;
 
 use carebot_database::journal::Journal;
 use carebot_database::rules::Known;
-use carebot_database::{DbError, Tx, alarms, params, rules, transact};
-use carebot_model::alarms::rules::{AGAIN_SECONDS, CLEAR_SECONDS, CRIT_SECONDS, Field, WARN_SECONDS};
-use carebot_model::alarms::threshold::{self, Change, GAP, State};
+use carebot_database::{DbError, Tx, alarms, rules, transact};
+use carebot_model::alarms::rules::{AGAIN_SECONDS, CLEAR_SECONDS, CRIT_SECONDS, WARN_SECONDS};
+use carebot_model::alarms::threshold::{Change, GAP, State};
 use carebot_model::alarms::{Alarm, Cause, ClearReason, Parameters, Rule, RuleKind, Severity};
 use carebot_model::alarms::{decline, inactivity, silence};
-use carebot_model::status::{Active, Health, Home};
 use carebot_model::{FamilyId, Timestamp};
 use serde_json::json;
 
+use super::readings::{Walk, read_page};
 use super::{Danger, Loop, RuleSet};
 use crate::{Result, Service};
 
 /// How many rules are read at once.
 const BATCH: u32 = 500;
-/// How many readings are read at once.
-const PAGE: u32 = 5_000;
 /// How often a rule that is not at rest looks without being marked, in milliseconds: readings that are normal again mark nothing.
 const RESTLESS: i64 = 10_000;
 /// When a rule that found nothing to wait for looks again, in milliseconds.
@@ -32,8 +29,6 @@ const RARELY: i64 = 3_600_000;
 /// How often it is asked whether a robot that never reported does now, in milliseconds: not more seldom than the shortest silence
 /// that a family can set.
 const UNHEARD: i64 = 300_000;
-/// How long a report may be underway to count as fresh, in milliseconds. What is older marks every rule it could matter to.
-pub(crate) const FRESH: i64 = 60_000;
 /// How far ahead it is looked for readings that were stored by a server with a wrong clock, in milliseconds: they are judged when their
 /// time has come.
 const FUTURE: i64 = 24 * 3_600_000;
@@ -44,73 +39,6 @@ pub(crate) const WATCHES: Duration = Duration::from_mins(1);
 
 /// The rules that need no report to look.
 const WATCHING: [Rule; 2] = [Rule::Silence, Rule::Inactivity];
-
-/// PM2.5 in the text of other readings, which holds a dictionary as the robot writes it.
-pub(crate) fn ultrafine_dust(others: &str) -> Option<f64> {
-    if !others.contains("ultrafinedust") {
-        return None;
-    }
-    let value: serde_json::Value = serde_json::from_str(&others.replace('\'', "\"")).ok()?;
-    let found = value.get("ultrafinedust")?;
-    found.as_f64().or_else(|| found.as_str()?.trim().parse().ok()).filter(|value| value.is_finite())
-}
-
-/// The readings of a report, each with the rules it could matter to.
-pub(crate) trait Readings {
-    /// Calls back for each.
-    fn each(&self, see: &mut dyn FnMut(Rule, f64));
-}
-
-impl Readings for Home {
-    fn each(&self, see: &mut dyn FnMut(Rule, f64)) {
-        let mut with = |value: Option<f64>, rules: &[Rule]| {
-            if let Some(value) = value {
-                for rule in rules {
-                    see(*rule, value);
-                }
-            }
-        };
-        with(self.ethanol, &[Rule::Gas]);
-        with(self.temperature, &[Rule::Heat, Rule::Cold]);
-        with(self.dust_level, &[Rule::Dust]);
-        with(self.others.as_deref().and_then(ultrafine_dust), &[Rule::UltrafineDust]);
-    }
-}
-
-impl Readings for Health {
-    fn each(&self, see: &mut dyn FnMut(Rule, f64)) {
-        if let Some(rate) = self.heart_rate {
-            see(Rule::HeartFast, f64::from(rate));
-            see(Rule::HeartSlow, f64::from(rate));
-        }
-    }
-}
-
-/// The readings of a report of any kind, if rules look at that kind.
-pub(crate) fn readings_of(fields: &dyn Any) -> Option<&dyn Readings> {
-    let home = fields.downcast_ref::<Home>().map(|home| home as &dyn Readings);
-    home.or_else(|| fields.downcast_ref::<Health>().map(|health| health as &dyn Readings))
-}
-
-/// Whether a report of any kind says that it is dangerous.
-pub(crate) fn is_critical(fields: &dyn Any) -> bool {
-    fields.downcast_ref::<Active>().is_some_and(|active| active.is_critical == Some(true))
-}
-
-/// Which rules a report is noticeable to; and which have to look at it: those, or all if it came late.
-pub(crate) fn to_mark(readings: &dyn Readings, set: &RuleSet, is_late: bool) -> (Vec<Rule>, Vec<Rule>) {
-    let (mut noticed, mut marks) = (Vec::new(), Vec::new());
-    readings.each(&mut |rule, value| {
-        let is_noticeable = threshold::is_noticeable(set.of(rule), value);
-        if is_noticeable {
-            noticed.push(rule);
-        }
-        if is_late || is_noticeable {
-            marks.push(rule);
-        }
-    });
-    (noticed, marks)
-}
 
 /// What a rule found out.
 #[derive(Default)]
@@ -274,7 +202,7 @@ impl Service {
         if !state.is_at_rest() {
             return Ok(Found { state, look_at: Some(now.plus_millis(RESTLESS)), unseen: None });
         }
-        let to_come = readings(tx, family, rule, now, now.plus_millis(FUTURE)).await?;
+        let to_come = read_page(tx, family, rule, now, now.plus_millis(FUTURE)).await?;
         Ok(Found { state, look_at: None, unseen: to_come.rows.first().map(|(at, _)| *at) })
     }
 
@@ -566,87 +494,4 @@ impl Start {
             (None, None) => Self { state: State::default(), after: now.plus_millis(-reach), goes_back: true },
         }
     }
-}
-
-/// The readings of a rule, page by page, in the order in which they were made.
-pub(super) struct Walk {
-    family: FamilyId,
-    rule: Rule,
-    after: Timestamp,
-    until: Timestamp,
-    is_over: bool,
-}
-
-impl Walk {
-    /// Those after a time and up to another.
-    pub(super) const fn new(family: FamilyId, rule: Rule, after: Timestamp, until: Timestamp) -> Self {
-        Self { family, rule, after, until, is_over: false }
-    }
-
-    /// The next page; none after the last.
-    pub(super) async fn next(&mut self, tx: &mut Tx) -> Result<Option<Vec<(Timestamp, f64)>>, DbError> {
-        if self.is_over {
-            return Ok(None);
-        }
-        let Page { rows, last, is_full } = readings(tx, self.family, self.rule, self.after, self.until).await?;
-        match last {
-            Some(last) if is_full => self.after = last,
-            _ => self.is_over = true,
-        }
-        Ok(Some(rows))
-    }
-}
-
-/// A page of readings.
-struct Page {
-    rows: Vec<(Timestamp, f64)>,
-    /// The time of the last row, whether it holds a reading or not.
-    last: Option<Timestamp>,
-    /// Whether there may be more.
-    is_full: bool,
-}
-
-/// The readings of a rule after a time and up to another.
-async fn readings(
-    tx: &mut Tx,
-    family: FamilyId,
-    rule: Rule,
-    after: Timestamp,
-    until: Timestamp,
-) -> Result<Page, DbError> {
-    let (table, column) = match rule.definition().reading {
-        Some((Field::Ethanol, _)) => ("home_status", "ethanol"),
-        Some((Field::Temperature, _)) => ("home_status", "temperature"),
-        Some((Field::DustLevel, _)) => ("home_status", "dust_level"),
-        Some((Field::UltrafineDust, _)) => ("home_status", "others"),
-        Some((Field::HeartRate, _)) => ("health_status", "heart_rate"),
-        None => return Ok(Page { rows: Vec::new(), last: None, is_full: false }),
-    };
-    let mut rows: Vec<(Timestamp, Option<f64>)> = tx
-        .fetch(
-            format!(
-                "SELECT reported_at, {column} FROM {table} WHERE family_id = ? AND reported_at > ? AND reported_at <= ?
-                 ORDER BY reported_at, id LIMIT ?"
-            ),
-            params![family, after, until, PAGE],
-            move |row| {
-                let value = match column {
-                    "others" => row.get::<Option<String>>(1)?.as_deref().and_then(ultrafine_dust),
-                    "heart_rate" => row.get::<Option<i32>>(1)?.map(f64::from),
-                    _ => row.get::<Option<f64>>(1)?,
-                };
-                Ok((row.get(0)?, value))
-            },
-        )
-        .await?;
-    let is_full = rows.len() == PAGE as usize;
-    if is_full && let (Some((first, _)), Some((last, _))) = (rows.first().copied(), rows.last().copied()) {
-        // Others of the same moment may follow: they are read together.
-        if first < last {
-            rows.retain(|(at, _)| *at < last);
-        }
-    }
-    let last = rows.last().map(|(at, _)| *at);
-    let rows = rows.into_iter().filter_map(|(at, value)| value.map(|value| (at, value))).collect();
-    Ok(Page { rows, last, is_full })
 }

@@ -23,6 +23,7 @@ pub mod deadman;
 pub mod deliver;
 pub mod heads;
 pub mod judge;
+pub(crate) mod readings;
 pub mod replay;
 pub mod settings;
 pub mod verify;

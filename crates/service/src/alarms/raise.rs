@@ -1,7 +1,7 @@
 //! What is dangerous becomes an alarm.
 
 use carebot_database::journal::Journal;
-use carebot_database::{DbError, Tx, alarms, notifications, rules};
+use carebot_database::{DbError, Tx, alarms, deliveries, notifications, rules};
 use carebot_model::access::{Action, Permit, Relation, Relations};
 use carebot_model::alarms::rules::ASK_SECONDS;
 use carebot_model::alarms::{Alarm, Cause, EntryKind, EventKind, Rule, SAME, Severity, text};
@@ -186,7 +186,7 @@ impl Service {
 
     /// Has the ladder climbed from its start again: whatever silenced the alarm before does not count any more.
     pub(super) async fn begin_episode(&self, tx: &mut Tx, alarm: &mut Alarm, now: Timestamp) -> Result<(), DbError> {
-        alarms::cancel(tx, alarm.id, now).await?;
+        deliveries::cancel(tx, alarm.id, now).await?;
         alarm.episode += 1;
         (alarm.acknowledged_at, alarm.acknowledged_by) = (None, None);
         (alarm.snoozed_until, alarm.snoozed_by) = (None, None);

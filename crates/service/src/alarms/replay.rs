@@ -20,7 +20,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RuleSet;
-use super::judge::{Course, SCORES, Walk, course};
+use super::judge::{Course, SCORES, course};
+use super::readings::Walk;
 use super::settings::{Numbers, changed, rule_named};
 use crate::status::OLDEST;
 use crate::{Error, Result, Service};

@@ -159,7 +159,7 @@ both_engines! {
             }
             let alarm = world.get(id).await;
             assert_eq!((alarm.next_step, alarm.next_at), (1, Some(alarm.raised_at.plus_millis(2 * MINUTE))), "{apart} ms apart");
-            let deliveries = carebot_database::alarms::deliveries_of(&mut t.db.read(), &alarm).await.expect("they are read");
+            let deliveries = carebot_database::deliveries::of_alarm(&mut t.db.read(), &alarm).await.expect("they are read");
             let tried = deliveries[0].delivery.tried_at.expect("it was tried");
             assert_eq!((deliveries.len(), tried), (1, alarm.raised_at.plus_millis(2 * SECOND)), "{apart} ms apart");
             other.finish().await;

@@ -138,7 +138,7 @@ both_engines! {
         world.app.advance(5 * SECOND).await;
         world.fall().await;
         let mut due = Vec::new();
-        for (delivery, comes_first) in carebot_database::alarms::deliveries_due(&mut t.db.read(), t.now(), 10).await.expect("they are read") {
+        for (delivery, comes_first) in carebot_database::deliveries::due(&mut t.db.read(), t.now(), 10).await.expect("they are read") {
             due.push((world.get(delivery.alarm).await.rule, comes_first));
         }
         assert_eq!(due, [(Rule::Fall, true), (Rule::Drill, false), (Rule::Gas, false)]);

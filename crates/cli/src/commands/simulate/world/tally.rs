@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use carebot_database::alarms::Fate;
+use carebot_database::deliveries::{self, Fate};
 use carebot_database::{Db, Options, alarms, journal, params};
 use carebot_model::alarms::{Alarm, ClearReason, EntryKind, Rule, SAME, Severity};
 use carebot_model::{FamilyId, Timestamp};
@@ -58,7 +58,7 @@ async fn counted(db: &Db, alarm: &Alarm) -> Result<Vec<i64>> {
 async fn silent(db: &Db, alarm: &Alarm, end: i64) -> Result<String> {
     let before =
         |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| ((end - at.millis()) / 1_000).to_string());
-    let fates = alarms::deliveries_of(&mut db.read(), alarm).await?;
+    let fates = deliveries::of_alarm(&mut db.read(), alarm).await?;
     let deliveries = fates.iter().map(|Fate { delivery, ended }| {
         let ended = ended.as_deref().unwrap_or("open");
         let (made, tried) = (before(Some(delivery.created_at)), before(delivery.tried_at));

@@ -167,7 +167,9 @@ impl Town {
         let now = self.app.t.now();
         loop {
             service.hand_out_notices().await.expect("notices are handed out");
-            let due = alarms::deliveries_due(&mut self.app.t.db.read(), now, 1).await.expect("deliveries are read");
+            let due = carebot_database::deliveries::due(&mut self.app.t.db.read(), now, 1)
+                .await
+                .expect("deliveries are read");
             if due.is_empty() {
                 return;
             }

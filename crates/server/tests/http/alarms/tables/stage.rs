@@ -20,7 +20,7 @@ use carebot_model::status::{Active, Health, Mental, StatusKind};
 use carebot_model::text::LongText;
 use carebot_model::{Timestamp, korea};
 use carebot_service::alarms::settings::{Mute, RuleChange};
-use carebot_service::ingest::Heartbeat;
+use carebot_service::robots::Heartbeat;
 use carebot_service::status::Origin;
 use carebot_service::{Change, Settings, disasters};
 use carebot_testkit::provider::{Asked, Play, Provider};

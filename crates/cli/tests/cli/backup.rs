@@ -201,7 +201,7 @@ fn what_was_restored_by_half_is_accepted_by_nobody() {
         let told = place.run(&["restore", "bad.zip", "--database", &half]).failed(1);
         assert!(told.contains("tables/families.jsonl: line 1 is no row"), "{told}");
         for command in [
-            &["serve", "--database", &half][..],
+            &["serve", "--listen", "127.0.0.1:0", "--metrics", "off", "--database", &half][..],
             &["migrate", "--database", &half],
             &["backup", "again.zip", "--database", &half],
             &["account", "list", "--database", &half],

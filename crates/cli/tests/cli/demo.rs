@@ -100,7 +100,7 @@ fn it_takes_no_database_and_needs_a_folder_it_can_write() {
     for wrong in [["--config", "some.toml"], ["--set", "database.url=sqlite:real.db"]] {
         assert!(place.run(&[&["demo"], wrong.as_slice()].concat()).failed(2).contains("neither"), "{wrong:?}");
     }
-    assert!(place.run(&["demo", "--folder", "file"]).failed(1).contains("--folder"));
+    assert!(place.run(&["demo", "--listen", "127.0.0.1:0", "--folder", "file"]).failed(1).contains("--folder"));
     // Nor does one that can not begin leave anything behind.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = taken.local_addr().expect("it has an address").to_string();

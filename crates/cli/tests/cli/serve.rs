@@ -143,7 +143,9 @@ fn a_mariadb_that_refuses_is_not_waited_for() {
 #[test]
 fn a_missing_database_is_an_error_that_says_what_to_do() {
     let place = Place::new();
-    let error = place.run(&["serve", "--listen", "127.0.0.1:0", "--database", "sqlite:data/carebot.db"]).failed(1);
+    let error = place
+        .run(&["serve", "--listen", "127.0.0.1:0", "--metrics", "off", "--database", "sqlite:data/carebot.db"])
+        .failed(1);
     for part in ["there is no database at data/carebot.db", "carebot migrate --create", "working directory"] {
         assert!(error.contains(part), "{part}: {error}");
     }

@@ -54,7 +54,7 @@ fn files_that_do_not_fit_are_an_error_that_names_them() {
     place.write("certificate.pem", &pair().certificate);
     place.write("key.pem", &pair().key);
     let serve = |certificate: &str, key: &str| {
-        let flags = ["serve", "--listen", "127.0.0.1:0", "--database", "sqlite:a.db", "--create"];
+        let flags = ["serve", "--listen", "127.0.0.1:0", "--metrics", "off", "--database", "sqlite:a.db", "--create"];
         place.run(&[flags.as_slice(), &["--tls-certificate", certificate, "--tls-key", key]].concat())
     };
     let error = serve("certificate.pem", "key.pem").failed(1);

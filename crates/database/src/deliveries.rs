@@ -1,6 +1,7 @@
 //! The outbox: what is to be handed to whom about an alarm, and what became of it.
 //!
-//! Whoever ends a delivery holds the lock of its family's [`Journal`](crate::journal::Journal).
+//! Whoever ends a delivery holds the lock of its family's [`Journal`](crate::journal::Journal), except who finds one that nobody wants any
+//! more.
 
 use std::sync::LazyLock;
 

@@ -32,7 +32,7 @@ wire_enum!(
     Fate {
         /// It is stored.
         Stored = "stored",
-        /// It is stored, as of now: the robot's clock is ahead.
+        /// It is stored, as of now: the robot's clock is wrong.
         Corrected = "corrected",
         /// It was there already; nothing has changed.
         Known = "known",

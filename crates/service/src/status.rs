@@ -66,7 +66,7 @@ impl Origin {
 pub enum Taken {
     /// It is stored.
     Stored,
-    /// It is stored, as of now: the robot's clock is ahead.
+    /// It is stored, as of now: the robot's clock is wrong.
     Corrected,
     /// It was there already; nothing has changed.
     Known,

@@ -4,11 +4,11 @@
 //! * `climb`: who is told when. What is due is found in the database, so that a restart and the normal way are one way.
 //! * [`mod@deliver`]: what is to be handed to whom, through which channel.
 //! * [`mod@act`]: what people do about an alarm.
-//! * [`mod@judge`]: rules that look at more than one report, or at the absence of any.
+//! * [`mod@judge`]: rules that look at more than one report, or at the absence of any. `readings`: what they look at.
 //! * [`mod@settings`]: what a family sets. [`mod@replay`]: what that would have meant.
 //! * `beat`: that this installation was there all the while, and what becomes of clocks that were wrong.
 //! * [`carrier`]: the channels of a running server. [`heads`]: how chains end, for whoever keeps that elsewhere. [`deadman`]: signs
-//!   of life while the loops turn.
+//!   of life while the loops turn. [`mod@verify`]: whether timelines are as they were written.
 //!
 //! Whoever changes an alarm opens the family's [`Journal`] first. This orders everything that happens to a family's alarms,
 //! on however many servers.

@@ -155,6 +155,7 @@ impl Feed {
 
     /// Reads the database up to what was told of, and wakes who follows. One at a time does.
     pub async fn fill(&self, db: &Db) -> Result<(), DbError> {
+        let _turn = Turn(self);
         loop {
             let (last, told) = {
                 let mut state = self.state();
@@ -269,7 +270,8 @@ impl Feed {
     }
 
     /// Appends the readings that came after a count, as many as fit; the count to go on with. None as long as events behind a cursor
-    /// are being read or at hand: what happened with a reading goes before it. Who follows is woken when they are there.
+    /// are being read or at hand: what happened with a reading goes before it. Who follows is woken when they are there, or cannot be
+    /// read just now: then readings wait no longer.
     pub fn readings_after(&self, (cursor, count): (i64, u64), out: &mut String, most: usize) -> u64 {
         let mut state = self.state();
         if state.is_filling {
@@ -288,6 +290,17 @@ impl Feed {
             seen = reading.count;
         }
         seen
+    }
+}
+
+/// Somebody's turn to read on, which ends even if that panics: otherwise nobody would ever read on again.
+struct Turn<'a>(&'a Feed);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.state().is_filled();
+        }
     }
 }
 

@@ -516,7 +516,12 @@ impl Follower {
             }
             if !following.feed().is_loaded() {
                 let _turn = self.service.streams.look().await;
-                following.feed().load(&self.service.db).await?;
+                match following.feed().load(&self.service.db).await {
+                    Ok(()) => {}
+                    // What was collected must be sent, as with events.
+                    Err(_) if !out.is_empty() => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                }
             }
             let after = (following.cursor, following.read);
             following.read = following.feed().readings_after(after, out, PIECE);

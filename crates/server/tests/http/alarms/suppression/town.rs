@@ -37,6 +37,7 @@ struct Taken {
     at: Timestamp,
     alarm: i64,
     is_critical: bool,
+    is_operator: bool,
     /// Whether it was for somebody who belongs to the family, or for an operator of one that nobody belongs to.
     counts: bool,
 }
@@ -46,7 +47,7 @@ struct Taken {
 pub enum Outcome {
     /// Somebody was told in time.
     Told,
-    /// A person had seen to it, or nobody of the family can be reached at all.
+    /// A person had seen to it, or nobody of the family can be reached at all, or could be while it lasted.
     Void(&'static str),
     /// Nobody was.
     Silent(String),
@@ -64,6 +65,10 @@ pub struct Home {
     pub done: Vec<(Timestamp, Deed)>,
     /// The alarm, and when it was raised, the last time.
     raised: Option<(RowId, Timestamp)>,
+    /// Whether that is over.
+    is_over: bool,
+    /// Whether anybody of the family could be reached while it lasted.
+    was_reachable: bool,
     taken: Vec<Taken>,
     /// How it ended.
     pub outcome: Option<Outcome>,
@@ -187,6 +192,8 @@ impl Town {
             people: Vec::new(),
             done: Vec::new(),
             raised: None,
+            is_over: false,
+            was_reachable: false,
             taken: Vec::new(),
             outcome: None,
             plan,
@@ -430,6 +437,7 @@ impl Town {
             at: self.app.t.now(),
             alarm: alarm["id"].as_i64().unwrap_or_default(),
             is_critical: alarm["severity"] == Severity::Crit.name(),
+            is_operator: posted.to == self.operator.email,
             counts,
         });
     }
@@ -477,9 +485,18 @@ impl Town {
             let is_late = after > bound;
             return Some(if is_late { Outcome::Silent(format!("told after {after} ms")) } else { Outcome::Told });
         }
+        if !home.is_over {
+            let alarm = alarms::get(&mut t.db.read(), id).await.expect("the alarm is read");
+            home.is_over = alarm.is_none_or(|alarm| alarm.cleared_at.is_some());
+            home.was_reachable |= !home.is_over && home.people.iter().any(|somebody| self.can_be_reached(somebody));
+        }
         // People do something for some minutes; then it can be said who is left.
         if t.now().since(raised_at) <= bound || second <= QUIET {
             return None;
+        }
+        let operators_know = home.taken.iter().any(|taken| taken.is_operator && taken.alarm == id.0);
+        if home.is_over && !home.was_reachable && operators_know {
+            return Some(Outcome::Void("operators know: it was over before anybody of the family could be reached"));
         }
         let is_watched = home.people.iter().any(|somebody| somebody.member.is_some());
         if is_watched && !home.people.iter().any(|somebody| self.can_be_reached(somebody)) {

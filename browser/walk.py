@@ -141,20 +141,22 @@ class Walk:
         page = self.page(context, lambda: now[0])
         wire = page.context.new_cdp_session(page)
         wire.send("Network.enable")
-        sizes = []
-        wire.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+        sizes, kinds = [], {}
+        wire.on("Network.requestWillBeSent", lambda event: kinds.update({event["requestId"]: event.get("type")}))
+        wire.on("Network.loadingFinished", lambda event: sizes.append((kinds.get(event["requestId"]), event["encodedDataLength"])))
         for index, (title, path) in enumerate(some):
             now[0] = f"{title} {name or 'nobody'} {language} {width}"
             sizes.clear()
             answer = page.goto(self.server.url + path, wait_until="load")
             page.wait_for_function("document.fonts.ready.then(() => true)")
-            # Before readings come that have the page look again.
-            loaded = list(sizes)
+            first = len(sizes)
             self.seen += 1
             page.screenshot(path=self.shots / f"{title}-{name or 'nobody'}-{language}-{width}.png", full_page=True)
             if answer.status != 200:
                 self.blame(now[0], f"status {answer.status}")
                 continue
+            # Pictures that come into sight count; that a page which stays open looks again does not.
+            loaded = [size for at, (kind, size) in enumerate(sizes) if at < first or kind != "Fetch"]
             weight, most = sum(loaded), FIRST if index == 0 else LATER
             if weight > most:
                 self.blame(now[0], f"{weight:.0f} bytes, {most} are allowed")
@@ -211,22 +213,14 @@ class Walk:
         for screen in screens:
             screen.goto(place)
             expect(screen.locator("#glance")).to_contain_text("괜찮으세요")
-        started = time.monotonic()
-        home.fall(self.server.url, self.who)
-        for screen in screens:
-            expect(screen.locator("#open .alarm.crit")).to_be_visible()
-        raised = time.monotonic() - started
-        screens[0].screenshot(path=self.shots / "live-fall-1280.png", full_page=True)
-        screens[1].screenshot(path=self.shots / "live-fall-360.png", full_page=True)
-        started = time.monotonic()
-        screens[1].get_by_role("button", name="확인").first.click()
-        needs = screens[0].locator("#open .alarm.crit").get_by_role("button", name="확인")
-        expect(needs).to_have_count(0)
-        gone = time.monotonic() - started
-        print(f"a fall was on both screens after {raised:.2f} s, its acknowledgement on the other after {gone:.2f} s")
-        # Two are promised and measured; a page that nobody tells looks once a minute.
-        if gone > 10 or raised > 10:
-            self.blame("live", f"a fall took {raised:.2f} s, its acknowledgement {gone:.2f} s")
+        # A machine that is busy may be late once; a page that nobody tells looks once a minute, every time.
+        for _ in range(3):
+            raised, gone = self.fall(screens)
+            print(f"a fall was on both screens after {raised:.2f} s, its acknowledgement on the other after {gone:.2f} s")
+            if gone <= 2 and raised <= 2:
+                break
+        else:
+            self.blame("live", f"a fall took {raised:.2f} s, its acknowledgement {gone:.2f} s; 2 are allowed")
         screens[0].wait_for_function("navigator.serviceWorker.ready.then(() => true)")
         contexts[0].set_offline(True)
         expect(screens[0].locator("#link")).to_be_visible()
@@ -242,6 +236,21 @@ class Walk:
         expect(screens[0].locator("main")).to_contain_text("확인")
         for context in contexts:
             context.close()
+
+    def fall(self, screens):
+        """A fall, acknowledged on the second screen: after how many seconds both showed it, and the first that it is seen to."""
+        needs = [screen.locator("#open .alarm.crit").get_by_role("button", name="확인") for screen in screens]
+        started = time.monotonic()
+        home.fall(self.server.url, self.who)
+        for need in needs:
+            expect(need).to_be_visible()
+        raised = time.monotonic() - started
+        screens[0].screenshot(path=self.shots / "live-fall-1280.png", full_page=True)
+        screens[1].screenshot(path=self.shots / "live-fall-360.png", full_page=True)
+        started = time.monotonic()
+        needs[1].click()
+        expect(needs[0]).to_have_count(0)
+        return raised, time.monotonic() - started
 
     def linked_walk(self):
         """The districts follow the province; a message and a reading come in while one looks; one sheet is one page."""

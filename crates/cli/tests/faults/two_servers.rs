@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carebot_testkit::Engine;
 use serde_json::json;
@@ -19,11 +19,10 @@ async fn both(place: &Place, settings: &[&str]) -> (Program, Program) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_ends_on_one_ends_on_the_other_when_its_cache_has_forgotten() {
+async fn what_ends_on_one_ends_on_the_other_within_two_seconds() {
     let place = Place::new(Engine::MariaDb);
     let (one, other) = both(&place, &[]).await;
-    // Two seconds, and some for a machine that is busy.
-    ends_within(&one, &other, Duration::from_secs(5)).await;
+    ends_within(&one, &other, Duration::from_secs(2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,14 +52,18 @@ async fn ends_within(one: &Program, other: &Program, limit: Duration) {
     forbidden_within(limit, async || there.get("/messages/new").await.status).await;
 }
 
+/// Asserts that a request that begins later than that is refused, however long the answer takes.
 async fn forbidden_within(limit: Duration, mut status: impl AsyncFnMut() -> u16) {
-    if limit.is_zero() {
-        assert_eq!(status().await, 403);
-        return;
-    }
-    let took = until("the other server has noticed", async || status().await == 403).await;
-    assert!(took <= limit, "{took:?}");
-    println!("noticed by the other server after {took:?}");
+    let ended = Instant::now();
+    let mut began = ended.elapsed();
+    until("the other server has noticed", async || {
+        began = ended.elapsed();
+        let is_refused = status().await == 403;
+        assert!(is_refused || began <= limit, "still allowed what began {began:?} after the end");
+        is_refused
+    })
+    .await;
+    println!("noticed by the other server after {began:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -549,10 +549,17 @@ both_engines! {
             assert_eq!(app.call("POST /chats", &other, body).await.status, 500);
         }
         assert_eq!(provider.count(), 2);
-        let during = slowest_of_most(&app, &house).await;
+        // Noise is tolerated, waiting for the provider or for a free place is not: that would be there every time.
+        let limit = before * 4 + Duration::from_millis(100);
+        let mut during = slowest_of_most(&app, &house).await;
+        for _ in 0..4 {
+            if during < limit {
+                break;
+            }
+            during = slowest_of_most(&app, &house).await;
+        }
         assert!(hanging.iter().all(|chat| !chat.is_finished()));
-        // Noise is tolerated, waiting for the provider or for a free place is not.
-        assert!(during < Duration::from_secs(10), "{before:?} before, {during:?} while it hangs");
+        assert!(during < limit, "{before:?} before, {during:?} while it hangs");
         hanging.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }

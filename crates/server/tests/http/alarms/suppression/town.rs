@@ -494,7 +494,9 @@ impl Town {
         if t.now().since(raised_at) <= bound || second <= QUIET {
             return None;
         }
-        let operators_know = home.taken.iter().any(|taken| taken.is_operator && taken.alarm == id.0);
+        let in_time = |taken: &Taken| (0..=bound).contains(&taken.at.since(raised_at));
+        let tells_operators = |taken: &Taken| taken.is_operator && taken.is_critical && taken.alarm == id.0;
+        let operators_know = home.taken.iter().any(|taken| tells_operators(taken) && in_time(taken));
         if home.is_over && !home.was_reachable && operators_know {
             return Some(Outcome::Void("operators know: it was over before anybody of the family could be reached"));
         }
